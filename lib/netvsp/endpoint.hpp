@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * What stands behind an emulated NIC: the network side of a virtual switch port.
+ *
+ * All calls come from the thread that serves the host. No call blocks.
+ */
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+namespace netvsp {
+
+struct EndpointStats {
+	uint64_t sent_frames = 0;     /**< guest → network */
+	uint64_t sent_bytes = 0;
+	uint64_t received_frames = 0; /**< network → guest */
+	uint64_t received_bytes = 0;
+	uint64_t dropped = 0;         /**< frames the endpoint could not take or keep */
+	uint64_t errors = 0;          /**< frames that failed verification, failed writes */
+};
+
+class Endpoint {
+      public:
+	virtual ~Endpoint() = default;
+
+	/**
+	 * Takes one frame (without FCS) from the guest. The bytes are valid during the call only.
+	 * @return false: no room now; the host leaves the frame in the ring and asks again later.
+	 */
+	virtual bool send(const uint8_t* frame, uint32_t length) = 0;
+
+	/**
+	 * Writes the next frame for the guest to `room`.
+	 * @return its length, at most `capacity`; 0 if there is none now. A frame that is longer
+	 * than `capacity` is dropped and counted, never cut.
+	 */
+	virtual uint32_t receive(uint8_t* room, uint32_t capacity) = 0;
+
+	/** Ends a batch of send() calls; the place for writes that are better made in bulk. */
+	virtual void flush() {}
+
+	/** Descriptor that polls readable when receive() may have something; -1 = none. */
+	virtual int wait_fd() const { return -1; }
+
+	/**
+	 * How long the host may sleep before it must call receive() again.
+	 * @return nanoseconds, 0 = do not sleep, -1 = until wait_fd() or another event.
+	 */
+	virtual int64_t wait_ns() const { return -1; }
+
+	/** Whether the medium is there (a TAP that was deleted is not). */
+	virtual bool connected() const { return true; }
+
+	const EndpointStats& stats() const { return stats_; }
+
+      protected:
+	EndpointStats stats_;
+};
+
+class Switch;
+
+/**
+ * Makes an endpoint from its text form:
+ * null | generator[:size=N][:flows=N][:rate=N][:count=N] | loopback | tap:NAME | pcap:IN:OUT | switch
+ *
+ * @param vswitch the host's learning switch, for "switch"
+ * @return null on error, with the reason and the accepted forms in `error`
+ */
+std::unique_ptr<Endpoint> make_endpoint(const std::string& spec, std::shared_ptr<Switch> vswitch,
+					std::string& error);
+
+} // namespace netvsp
