@@ -18,7 +18,7 @@
 
 #include "vmbus/packet.hpp"
 
-#include "endpoint.hpp"
+#include "endpoints/endpoint.hpp"
 
 namespace netvsp {
 
