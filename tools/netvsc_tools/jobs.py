@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The jobs that quickstart shows and the tests repeat: real traffic through the driver."""
+import contextlib
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Callable, Iterator, Sequence
+
+from . import pcap
+from .network import Namespace, tap_name
+from .process import Process, ProcessError
+from .testpmd import Testpmd
+
+TRANSFER = Path(__file__).with_name("transfer.py")
+MAC = "02:00:00:00:00:01"
+
+
+@dataclass
+class Result:
+    """What a job found."""
+    ok: bool
+    loss: str = ""
+    rate: str = ""
+    note: str = ""
+
+
+@contextlib.contextmanager
+def tap_testpmd(log: Path, addresses: Sequence[str], mode: str, **more: str) -> Iterator[tuple[Testpmd, list[Namespace]]]:
+    """A testpmd that forwards between emulated NICs on TAPs, each TAP in a namespace of its own."""
+    taps = [tap_name() for _ in addresses]
+    with contextlib.ExitStack() as stack:
+        spaces = [stack.enter_context(Namespace()) for _ in addresses]
+        testpmd = stack.enter_context(Testpmd(
+            log, [f"netvsp{i},endpoint=tap:{tap}" for i, tap in enumerate(taps)], [f"--forward-mode={mode}"], **more))
+        for space, tap, address in zip(spaces, taps, addresses):
+            space.take(tap, address)
+        testpmd.command("start")
+        yield testpmd, spaces
+
+
+def ping(log: Path, count: int, **more: str) -> Result:
+    """Pings from a namespace, answered by testpmd: TAP → emulated host → driver → testpmd, and back."""
+    with tap_testpmd(log, ["198.18.0.1/24"], "icmpecho", **more) as (testpmd, spaces):
+        sent, received, average = spaces[0].ping("198.18.0.2", count)
+        code = testpmd.command("stop") and testpmd.quit()
+    return Result(sent == received == count and code == 0, f"{sent - received} of {sent}",
+                  f"{average:.3f} ms round trip", f"testpmd exit {code}" if code else "")
+
+
+def tcp(log: Path, size: int, show: Callable[[str], None] = lambda _: None, timeout: float = 180, **more: str) -> Result:
+    """A TCP transfer from namespace to namespace, forwarded by testpmd between two ports."""
+    with tap_testpmd(log, ["198.18.0.1/24", "198.18.0.2/24"], "io", **more) as (testpmd, spaces):
+        def end(number: int, *arguments: str) -> Process:
+            return Process(spaces[number].inside("python3", str(TRANSFER), arguments[0], "198.18.0.2", "5001",
+                                                 *arguments[1:]), log.with_suffix(f".{arguments[0]}.log"))
+
+        with end(1, "receive") as receiver:
+            receiver.wait_for("^listening", 20)
+            with end(0, "send", str(size)) as sender:
+                position, deadline = 0, time.monotonic() + timeout
+                while True:
+                    line = receiver.wait_for(r"^(moved|done) (\d+) ([\d.]+)( \w+)?\n", 40, position)
+                    position = line.end()
+                    moved, seconds = int(line[2]), max(float(line[3]), 1e-3)
+                    if line[1] == "done":
+                        break
+                    show(f"{moved / 1e6:.0f} of {size / 1e6:.0f} MB, {moved / seconds / 1e6:.0f} MB/s")
+                    if time.monotonic() > deadline:
+                        receiver.fail(f"only {moved} of {size} bytes came within {timeout:.0f} s")
+                other = sender.wait_for(r"^done (\d+) [\d.]+ (\w+)", 20)
+        dropped = testpmd.stop().get("TX-dropped", 0)
+        code = testpmd.quit()
+    equal = (line[4].strip(), moved, int(other[1])) == (other[2], size, size)
+    return Result(equal and code == 0, "SHA-256 equal" if equal else "SHA-256 DIFFERS",
+                  f"{moved / seconds / 1e6:.0f} MB/s",
+                  (f"testpmd exit {code} " if code else "") + (f"{dropped} frames dropped, sent again" if dropped else ""))
+
+
+def wait_for_frames(path: Path, count: int, timeout: float) -> list[bytes]:
+    """Reads a capture that is still being written until it holds enough."""
+    deadline = time.monotonic() + timeout
+    while True:
+        frames = pcap.read(path) if path.exists() else []
+        if len(frames) >= count or time.monotonic() > deadline:
+            return frames
+        time.sleep(0.1)
+
+
+def captures(log: Path, lengths: Sequence[int], *, vdev: str = "", app: Sequence[str] = (), timeout: float = 30,
+             keep: bool = False, **more: object) -> Result:
+    """A capture goes through testpmd, io forwarding, and must come out as it was, in order.
+
+    vdev is for arguments of the emulated NIC ("mtu=9000"), or a whole vdev with {endpoint} in it.
+    """
+    one, other = log.with_suffix(".in.pcap"), log.with_suffix(".out.pcap")
+    other.unlink(missing_ok=True)
+    frames = pcap.random_frames(lengths, MAC)
+    pcap.write(one, frames)
+    text = f"netvsp0,endpoint=pcap:{one}:{other},mac={MAC}" + (f",{vdev}" if vdev else "")
+    began = time.monotonic()
+    # testpmd would throw away what came before "start".
+    with Testpmd(log, [text], ["--forward-mode=io", "--no-flush-rx", *app], **more) as testpmd:  # type: ignore[arg-type]
+        testpmd.command("start")
+        deadline = began + timeout
+        while (stats := testpmd.stats()[0])["TX-packets"] < len(frames) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        seconds = time.monotonic() - began
+        testpmd.command("stop")
+        code = testpmd.quit()
+    received = wait_for_frames(other, len(frames), 5)
+    difference = pcap.difference(frames, received)
+    if difference:
+        difference += f" (testpmd: {stats})"
+    elif not keep:
+        one.unlink()
+        other.unlink()
+    return Result(not difference and code == 0, f"{len(frames) - len(received)} of {len(frames)}",
+                  f"{len(received) / seconds:.0f} frames/s",
+                  difference or (f"testpmd exit {code}" if code else "byte-identical, in order"))
+
+
+def rate(log: Path, mode: str, seconds: float, **more: object) -> Result:
+    """Packet rate with 64-byte frames: the emulated host generates and takes as many as it can."""
+    with Testpmd(log, ["netvsp0,endpoint=generator:size=64"], [f"--forward-mode={mode}"], **more) as testpmd:  # type: ignore[arg-type]
+        testpmd.command("start")
+        time.sleep(0.5)
+        before, began = testpmd.stats()[0], time.monotonic()
+        time.sleep(seconds)
+        after, took = testpmd.stats()[0], time.monotonic() - began
+        sums = testpmd.stop()
+        code = testpmd.quit()
+    moved = {key: after[key] - before[key] for key in after}
+    direction = {"io": ["RX", "TX"], "rxonly": ["RX"], "txonly": ["TX"]}[mode]
+    count = min(moved[f"{way}-packets"] for way in direction)
+    lost = sum(moved.get(key, 0) for key in ("RX-missed", "RX-errors", "RX-nombuf", "TX-errors"))
+    # What testpmd made but the ring did not take is no loss in txonly: it makes more than any NIC sends.
+    dropped = sums.get("TX-dropped", 0) if mode == "io" else 0
+    if count == 0:
+        raise ProcessError(f"no packet moved in {seconds:.0f} s: {after}")
+    return Result(lost == 0 and code == 0, f"{lost + dropped} of {count}", f"{count / took / 1e6:.2f} Mpps",
+                  f"testpmd exit {code}" if code else "")

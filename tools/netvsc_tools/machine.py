@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What this machine offers: root, hugepages, TAP, network namespaces, CPUs. Each with a reason if not."""
+import atexit
+import fcntl
+import functools
+import os
+import stat
+import struct
+from pathlib import Path
+
+from .process import ProcessError, run
+
+ROOT = Path(__file__).resolve().parents[2]
+BUILD = Path(os.environ.get("NETVSC_BUILD", ROOT / "build")).resolve()
+LOGS = Path(os.environ.get("NETVSC_LOGS", BUILD / "logs"))
+HUGE = Path("/sys/kernel/mm/hugepages/hugepages-2048kB")
+PAGES = 320  # 640 MB: one testpmd with -m 512, and its spare
+TUNSETIFF, IFF_TAP, IFF_NO_PI = 0x400454CA, 0x0002, 0x1000
+
+
+def plugin() -> Path:
+    """The driver."""
+    return BUILD / "librte_net_netvsc.so"
+
+
+def cpus() -> list[int]:
+    return sorted(os.sched_getaffinity(0))
+
+
+@functools.cache
+def no_root() -> str:
+    """Empty, or why what needs root cannot run. So do the following."""
+    return "" if os.geteuid() == 0 else "needs root"
+
+
+@functools.cache
+def no_tap() -> str:
+    if no_root():
+        return no_root()
+    try:
+        with open("/dev/net/tun", "r+b", buffering=0) as tun:
+            fcntl.ioctl(tun, TUNSETIFF, struct.pack("16sH22x", f"nvprobe{os.getpid() % 10000}".encode(), IFF_TAP | IFF_NO_PI))
+    except OSError as error:
+        return f"no TAP interface can be made here (/dev/net/tun: {error.strerror})"
+    return ""
+
+
+@functools.cache
+def no_namespaces() -> str:
+    if no_root():
+        return no_root()
+    name = f"nvprobe-{os.getpid()}"
+    try:
+        run("ip", "netns", "add", name)
+        run("ip", "netns", "exec", name, "true")
+    except ProcessError as error:
+        return f"no network namespace can be made here ({str(error).splitlines()[0]})"
+    finally:
+        if Path(f"/run/netns/{name}").exists():
+            run("ip", "netns", "del", name, check=False)
+    return ""
+
+
+def _number(name: str) -> int:
+    return int((HUGE / name).read_text())
+
+
+@functools.cache
+def no_hugepages() -> str:
+    """Reserves hugepages if there are too few, until this process ends."""
+    if no_root():
+        return no_root()
+    try:
+        before, free = _number("nr_hugepages"), _number("free_hugepages")
+        if free >= PAGES:
+            return ""
+        (HUGE / "nr_hugepages").write_text(str(before + PAGES - free))
+        atexit.register(lambda: (HUGE / "nr_hugepages").write_text(str(before)))
+        if _number("free_hugepages") >= PAGES:
+            return ""
+        return f"only {_number('free_hugepages')} of {PAGES} hugepages of 2 MB could be reserved"
+    except OSError as error:
+        return f"no hugepages can be reserved here ({error})"
+
+
+@functools.cache
+def no_hugetlbfs() -> str:
+    """Whether hugepages can be shared through files, as EAL does without --in-memory."""
+    if no_hugepages():
+        return no_hugepages()
+    for line in Path("/proc/mounts").read_text().splitlines():
+        _, where, kind = line.split()[:3]
+        if kind == "hugetlbfs" and os.path.isdir(where):
+            return ""
+    return "no hugetlbfs is mounted (mount -t hugetlbfs none /dev/hugepages)"
+
+
+@functools.cache
+def bad_place() -> str:
+    """EAL takes no plugin from where everybody could have put it."""
+    path = plugin()
+    for folder in [path, *path.parents]:
+        try:
+            if folder.stat().st_mode & stat.S_IWOTH:
+                return (f"DPDK refuses plugins below a world-writable folder, and {folder} is one: "
+                        "move the project elsewhere, such as into your home")
+        except OSError:
+            continue
+    return ""

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Network namespaces with one TAP interface each."""
+import atexit
+import itertools
+import os
+import re
+
+from .process import ProcessError, run
+
+_numbers = itertools.count()
+
+
+def tap_name() -> str:
+    """A name for a TAP that nobody else uses (at most 15 characters)."""
+    return f"nv{os.getpid()}t{next(_numbers)}"
+
+
+class Namespace:
+    """A network namespace, deleted at the end."""
+
+    _all: list["Namespace"] = []
+
+    def __init__(self) -> None:
+        self.name = f"netvsc-{os.getpid()}-{next(_numbers)}"
+        run("ip", "netns", "add", self.name)
+        Namespace._all.append(self)
+
+    def take(self, interface: str, address: str) -> None:
+        """Moves an interface in, gives it an address and brings it up."""
+        run("ip", "link", "set", interface, "netns", self.name)
+        run("ip", "-n", self.name, "link", "set", "lo", "up")
+        run("ip", "-n", self.name, "address", "add", address, "dev", interface)
+        run("ip", "-n", self.name, "link", "set", interface, "up")
+
+    def inside(self, *command: str) -> list[str]:
+        """The command, to be run in the namespace."""
+        return ["ip", "netns", "exec", self.name, *command]
+
+    def ping(self, address: str, count: int, timeout: int = 60) -> tuple[int, int, float]:
+        """Pings as fast as answers come. @return sent, received, average round trip in ms"""
+        text = run(*self.inside("ping", "-q", "-f", "-c", str(count), "-w", str(timeout), address),
+                   timeout=timeout + 10, check=False)
+        counts = re.search(r"(\d+) packets transmitted, (\d+) received", text)
+        if not counts:
+            raise ProcessError(f"ping: {text.strip()}")
+        times = re.search(r"= [\d.]+/([\d.]+)/", text)
+        return int(counts[1]), int(counts[2]), float(times[1]) if times else 0.0
+
+    def delete(self) -> None:
+        run("ip", "netns", "del", self.name, check=False)
+        if self in Namespace._all:
+            Namespace._all.remove(self)
+
+    @classmethod
+    def delete_all(cls) -> None:
+        for namespace in list(cls._all):
+            namespace.delete()
+
+    def __enter__(self) -> "Namespace":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.delete()
+
+
+atexit.register(Namespace.delete_all)

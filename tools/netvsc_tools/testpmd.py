@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Drives the distribution's unmodified dpdk-testpmd, and the netvsp daemon."""
+import itertools
+import os
+import re
+import shutil
+from pathlib import Path
+from typing import Sequence
+
+from . import machine
+from .process import Process, ProcessError
+
+PROMPT = r"testpmd> "
+_numbers = itertools.count()
+
+MEMORY: dict[str, list[str]] = {
+    "files": ["--huge-unlink"],          # hugepages in hugetlbfs, removed once mapped
+    "in-memory": ["--in-memory"],        # hugepages without files
+    "no-huge": ["--no-huge", "--in-memory"],
+}
+
+
+def best_memory() -> str:
+    """The memory mode for where it does not matter."""
+    return "no-huge" if machine.no_hugepages() else "in-memory"
+
+
+def sanitizer_env() -> dict[str, str]:
+    """Unsanitized programs that load a sanitized plugin need the sanitizer's library first."""
+    preload = os.environ.get("NETVSC_PRELOAD")
+    return {"LD_PRELOAD": preload} if preload else {}
+
+
+class Testpmd(Process):
+    """A dpdk-testpmd with its prompt."""
+
+    __test__ = False
+
+    def __init__(self, log: Path, vdevs: Sequence[str], app: Sequence[str] = (), *, eal: Sequence[str] = (),
+                 memory: str = "", program: str = "dpdk-testpmd", mbufs: int = 32768, timeout: float = 60) -> None:
+        self.prefix = f"netvsc-{os.getpid()}-{next(_numbers)}"
+        cpus = machine.cpus()
+        lcores = [f"{i}@{cpus[i % len(cpus)]}" for i in range(2)]
+        command = [program, "-d", str(machine.plugin()), "--lcores", ",".join(lcores), "--no-pci", "-m", "512",
+                   "--file-prefix", self.prefix, *MEMORY[memory or best_memory()], *eal,
+                   *(f"--vdev={vdev}" for vdev in vdevs), "--", "-i", f"--total-num-mbufs={mbufs}", *app]
+        super().__init__(command, log, tty=True, env=sanitizer_env())
+        self._position = 0
+        try:
+            self._position = self.wait_for(PROMPT, timeout).end()
+        except ProcessError:
+            self.kill()
+            raise
+
+    def command(self, text: str, timeout: float = 30) -> str:
+        """Types a command. @return what it printed"""
+        begin = self._position
+        self.write(text + "\n")
+        match = self.wait_for(PROMPT, timeout, begin)
+        self._position = match.end()
+        return self.text[begin:match.start()]
+
+    def stats(self) -> list[dict[str, int]]:
+        """`show port stats all`: a dictionary per port, such as {"RX-packets": 7, ...}."""
+        text = self.command("show port stats all")
+        ports = re.split(r"NIC statistics for port \d+", text)[1:]
+        if not ports:
+            self.fail("shows no port statistics")
+        return [{key: int(value) for key, value in re.findall(r"([RT]X-\w+): +(\d+)", port)} for port in ports]
+
+    def stop(self) -> dict[str, int]:
+        """`stop`. @return the sums over all ports, such as {"TX-dropped": 0, ...}"""
+        text = self.command("stop")
+        sums = text.split("Accumulated forward statistics", 1)
+        return {key: int(value) for key, value in re.findall(r"([RT]X-\w+): +(\d+)", sums[-1])}
+
+    def quit(self, timeout: float = 30) -> int:
+        """`quit`. @return the exit code"""
+        self.write("quit\n")
+        return self.wait(timeout)
+
+    def kill(self) -> None:
+        super().kill()
+        for folder in (Path("/dev/hugepages"),):
+            for path in folder.glob(f"{self.prefix}map_*"):
+                path.unlink(missing_ok=True)
+        runtime = Path("/var/run/dpdk") if os.geteuid() == 0 else Path(os.environ.get("XDG_RUNTIME_DIR", "/tmp")) / "dpdk"
+        shutil.rmtree(runtime / self.prefix, ignore_errors=True)
+
+
+class Daemon(Process):
+    """A netvsp daemon that listens."""
+
+    def __init__(self, log: Path, socket: Path, nics: Sequence[str], timeout: float = 20) -> None:
+        arguments = [part for nic in nics for part in ("--nic", nic)]
+        self.socket = socket
+        socket.parent.mkdir(parents=True, exist_ok=True)
+        super().__init__([str(machine.BUILD / "netvsp"), f"--socket={socket}", *arguments], log)
+        try:
+            self.wait_for("netvsp: listening at", timeout)
+        except ProcessError:
+            self.kill()
+            raise
+
+    def kill(self) -> None:
+        super().kill()
+        self.socket.unlink(missing_ok=True)
