@@ -9,19 +9,23 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
-namespace netvsp {
+namespace netvsp
+{
 
 struct EndpointStats {
-	uint64_t sent_frames = 0;     /**< guest → network */
+	uint64_t sent_frames = 0; /**< guest → network */
 	uint64_t sent_bytes = 0;
 	uint64_t received_frames = 0; /**< network → guest */
 	uint64_t received_bytes = 0;
-	uint64_t dropped = 0;         /**< frames the endpoint could not take or keep */
-	uint64_t errors = 0;          /**< frames that failed verification, failed writes */
+	uint64_t dropped = 0; /**< frames the endpoint could not take or keep */
+	uint64_t errors = 0;  /**< frames that failed verification, failed writes */
 };
 
-class Endpoint {
+class Endpoint
+{
       public:
 	virtual ~Endpoint() = default;
 
@@ -55,6 +59,12 @@ class Endpoint {
 
 	const EndpointStats& stats() const { return stats_; }
 
+	/**
+	 * Counters that only this kind of endpoint has, as name and value; the generator's are
+	 * "verified", "lost", "reordered", "corrupted" and "foreign".
+	 */
+	virtual std::vector<std::pair<std::string, uint64_t>> extra_stats() const { return {}; }
+
       protected:
 	EndpointStats stats_;
 };
@@ -63,7 +73,15 @@ class Switch;
 
 /**
  * Makes an endpoint from its text form:
- * null | generator[:size=N][:flows=N][:rate=N][:count=N] | loopback | tap:NAME | pcap:IN:OUT | switch
+ *
+ *   null                takes every frame, gives none
+ *   generator[:size=N][:flows=N][:rate=N][:count=N][:dst=MAC][:proto=udp|tcp]
+ *                       makes frames and verifies those that come back, see generator.cpp
+ *   loopback            what the guest sends comes back to it
+ *   tap:NAME            a TAP interface of this machine
+ *   pcap:IN:OUT         replays the capture IN once, writes what the guest sends to OUT; either
+ *                       may be empty, a ':' in a path is written '\:' and a '\' is written '\\'
+ *   switch              a port of the host's learning switch
  *
  * @param vswitch the host's learning switch, for "switch"
  * @return null on error, with the reason and the accepted forms in `error`
