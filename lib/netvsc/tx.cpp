@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "tx.hpp"
+
+#include <bit>
+
+namespace netvsc {
+
+using vmbus::align8;
+using vmbus::kPageSize;
+
+static constexpr uint32_t kHeaderBytes = sizeof(rndis::PacketMessage);
+
+static uint32_t bounce_size(uint32_t max_frame)
+{
+	return (kHeaderBytes + max_frame + 63) / 64 * 64;
+}
+
+size_t Tx::memory_size(uint32_t direct_slots, uint32_t max_frame)
+{
+	if (direct_slots == 0)
+		return 0;
+	return size_t{direct_slots} * kHeaderSlot + size_t{kBounceBuffers} * bounce_size(max_frame);
+}
+
+Tx::Tx(vmbus::Channel& channel, vmbus::SpinLock& lock, const TxConfig& config)
+    : channel_(channel), lock_(lock), config_([&] {
+	      TxConfig c = config;
+	      if (c.section_size <= kHeaderBytes || c.sections == nullptr)
+		      c.section_count = 0;
+	      if (c.memory.data == nullptr)
+		      c.direct_slots = 0;
+	      return c;
+      }()),
+      completions_(std::bit_ceil(2 * (config.section_count + config.direct_slots) + 64))
+{
+	const uint32_t message = align8(nvsp::message_size(config_.nvsp_version));
+	section_packet_ = sizeof(vmbus::PacketDescriptor) + message;
+	section_descriptor_ = static_cast<uint64_t>(vmbus::PacketType::kInband) |
+			      uint64_t{sizeof(vmbus::PacketDescriptor) / 8} << 16 |
+			      uint64_t{section_packet_ / 8} << 32 |
+			      uint64_t{vmbus::kFlagCompletionRequested} << 48;
+	max_copy_ = config_.section_count != 0 ? config_.section_size - kHeaderBytes : 0;
+
+	slot_count_ = config_.section_count + config_.direct_slots;
+	slots_.reset(new Slot[slot_count_]);
+	free_sections_.reset(new uint32_t[config_.section_count]);
+	for (uint32_t i = config_.section_count; i-- > 0;)
+		free_sections_[free_sections_count_++] = i;
+	free_direct_.reset(new uint32_t[config_.direct_slots]);
+	for (uint32_t i = config_.direct_slots; i-- > 0;)
+		free_direct_[free_direct_count_++] = config_.section_count + i;
+	bounce_bytes_ = bounce_size(config_.max_frame);
+	if (config_.direct_slots != 0)
+		for (uint32_t i = 0; i < kBounceBuffers; i++)
+			free_bounce_[free_bounce_count_++] = static_cast<uint8_t>(i);
+}
+
+void* Tx::finish(uint64_t entry)
+{
+	const bool failed = (entry & 1) != 0;
+	const uint64_t id = entry >> 1;
+	const uint32_t slot = id & 0xfffff;
+	if (slot >= slot_count_ || !slots_[slot].in_flight ||
+	    slots_[slot].generation != (id >> 20)) [[unlikely]] {
+		stats_.bad_completions++;
+		return nullptr;
+	}
+	Slot& s = slots_[slot];
+	s.in_flight = false;
+	s.generation++;
+	if (failed) [[unlikely]] {
+		stats_.errors += s.frames;
+		stats_.frames -= s.frames;
+		stats_.bytes -= s.bytes;
+	}
+	if (slot < config_.section_count) {
+		free_sections_[free_sections_count_++] = slot;
+		return nullptr;
+	}
+	free_direct_[free_direct_count_++] = slot;
+	if (s.bounce >= 0) {
+		free_bounce_[free_bounce_count_++] = static_cast<uint8_t>(s.bounce);
+		s.bounce = -1;
+	}
+	return std::exchange(s.cookie, nullptr);
+}
+
+bool Tx::direct_frame(const GpaPiece* pieces, uint32_t count, uint32_t length, void* cookie)
+{
+	if (open_ != kNone)
+		close_section(); /* frames leave in the order in which they came */
+	if (free_direct_count_ == 0)
+		return false;
+	const uint32_t slot = free_direct_[free_direct_count_ - 1];
+	const size_t offset = size_t{slot - config_.section_count} * kHeaderSlot;
+	return send_direct(slot, config_.memory.data + offset, config_.memory.gpa + offset,
+			   kHeaderBytes, pieces, count, length, cookie);
+}
+
+uint8_t* Tx::bounce_data(uint32_t i) const
+{
+	return config_.memory.data + size_t{config_.direct_slots} * kHeaderSlot +
+	       size_t{i} * bounce_bytes_;
+}
+
+uint8_t* Tx::bounce_begin(uint32_t length)
+{
+	if (open_ != kNone)
+		close_section();
+	/* One range of header and frame together: what bounce_end() writes is known now. */
+	const uint32_t worst = 16 + 8 + 8 + 8 * ((kHeaderBytes + length) / kPageSize + 2) + 40 +
+			       vmbus::kFooterSize;
+	if (free_bounce_count_ == 0 || free_direct_count_ == 0 ||
+	    !channel_.tx.fits(worst, kHeadroom))
+		return nullptr;
+	return bounce_data(free_bounce_[free_bounce_count_ - 1]) + kHeaderBytes;
+}
+
+void Tx::bounce_end(uint32_t length)
+{
+	const uint8_t bounce = free_bounce_[--free_bounce_count_];
+	const uint32_t slot = free_direct_[free_direct_count_ - 1];
+	uint8_t* data = bounce_data(bounce);
+	slots_[slot].bounce = static_cast<int8_t>(bounce);
+	stats_.bounced++;
+	send_direct(slot, data, config_.memory.gpa + static_cast<uint64_t>(data - config_.memory.data),
+		    kHeaderBytes + length, nullptr, 0, length, nullptr);
+}
+
+/*
+ * OpenVMM wants the RNDIS header whole in the first range. A range may name many pages, so a piece
+ * is one range however long it is.
+ */
+bool Tx::send_direct(uint32_t slot, uint8_t* header, uint64_t header_gpa, uint32_t header_bytes,
+		     const GpaPiece* pieces, uint32_t count, uint32_t length, void* cookie)
+{
+	const auto pages = [](uint64_t gpa, uint32_t n) {
+		return static_cast<uint32_t>((gpa % kPageSize + n + kPageSize - 1) / kPageSize);
+	};
+	uint32_t ranges = sizeof(vmbus::GpaRange) + 8 * pages(header_gpa, header_bytes);
+	for (uint32_t i = 0; i < count; i++)
+		ranges += sizeof(vmbus::GpaRange) + 8 * pages(pieces[i].gpa, pieces[i].length);
+	const uint32_t message = section_packet_ - sizeof(vmbus::PacketDescriptor);
+	const uint32_t data_offset =
+		sizeof(vmbus::PacketDescriptor) + sizeof(vmbus::GpaDirectHeader) + ranges;
+	const uint32_t total = data_offset + message;
+	if (total + vmbus::kFooterSize > vmbus::RingWriter::kMaxPacket ||
+	    !channel_.tx.fits(total + vmbus::kFooterSize, kHeadroom))
+		return false;
+
+	write_header(header, length);
+	free_direct_count_--;
+	const uint64_t id = launch(slot, 1, length, cookie);
+	uint8_t* p = channel_.tx.begin(total);
+	const vmbus::PacketDescriptor descriptor = {
+		static_cast<uint16_t>(vmbus::PacketType::kGpaDirect),
+		static_cast<uint16_t>(data_offset / 8), static_cast<uint16_t>(total / 8),
+		vmbus::kFlagCompletionRequested, id};
+	const vmbus::GpaDirectHeader gpa_header = {0, count + 1};
+	std::memcpy(p, &descriptor, sizeof(descriptor));
+	std::memcpy(p + 16, &gpa_header, sizeof(gpa_header));
+	uint8_t* at = p + 24;
+	const auto put_range = [&](uint64_t gpa, uint32_t n) {
+		const vmbus::GpaRange range = {n, static_cast<uint32_t>(gpa % kPageSize)};
+		std::memcpy(at, &range, sizeof(range));
+		at += sizeof(range);
+		uint64_t pfn = gpa / kPageSize;
+		for (uint32_t k = pages(gpa, n); k != 0; k--, pfn++, at += 8)
+			std::memcpy(at, &pfn, 8);
+	};
+	put_range(header_gpa, header_bytes);
+	for (uint32_t i = 0; i < count; i++)
+		put_range(pieces[i].gpa, pieces[i].length);
+	const uint32_t rndis[4] = {nvsp::kSendRndisPacket, nvsp::kChannelData, nvsp::kNoSection, 0};
+	std::memcpy(at, rndis, sizeof(rndis));
+	std::memset(at + sizeof(rndis), 0, message - sizeof(rndis));
+	channel_.tx.end();
+	return true;
+}
+
+} // namespace netvsc

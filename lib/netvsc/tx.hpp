@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * The transmit pipeline of one channel.
+ *
+ * A frame goes out in one of two ways: copied, behind its RNDIS header, into a send section (memory
+ * that the host has mapped for good; several frames share a section and one VMBus packet), or by
+ * GPA-direct ranges (the host reads the frame where it lies, and the caller keeps it until the
+ * completion). Every slot is the queue's own, and a transaction id is slot and generation, so that
+ * a host can complete nothing but what is in flight, and that once.
+ *
+ * All calls between begin() and end() are one burst of one thread.
+ */
+#pragma once
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+#include "completion_queue.hpp"
+#include "nvsp.hpp"
+#include "rndis.hpp"
+#include "vmbus/channel.hpp"
+
+namespace netvsc {
+
+/** Memory of the guest that the host can reach by guest-physical address. */
+struct DmaMemory {
+	uint8_t* data = nullptr;
+	uint64_t gpa = 0; /**< of the first byte; the rest follows without a gap */
+	size_t size = 0;
+};
+
+/** A part of a frame for a GPA-direct packet, without gaps in guest-physical memory. */
+struct GpaPiece {
+	uint64_t gpa;
+	uint32_t length;
+};
+
+struct TxConfig {
+	uint8_t* sections = nullptr; /**< the send buffer's mapping */
+	uint32_t section_size = 0;   /**< 0 = the host gave no send buffer */
+	uint32_t first_section = 0;  /**< this queue's share of the sections */
+	uint32_t section_count = 0;
+	uint32_t max_frames = 1;       /**< frames per section and packet that the host takes */
+	uint32_t alignment = 8;        /**< of RNDIS messages in a section, a power of two */
+	uint32_t nvsp_version = nvsp::kVersion1;
+	uint32_t max_frame = 1518;     /**< longest frame, for the bounce buffers */
+	uint32_t direct_slots = 0;     /**< GPA-direct packets in flight */
+	DmaMemory memory;              /**< tx_memory_size() bytes; may be absent: copies only */
+};
+
+struct TxStats {
+	uint64_t frames = 0; /**< accepted, less those that the host refused */
+	uint64_t bytes = 0;
+	uint64_t errors = 0;          /**< frames the host refused */
+	uint64_t bad_completions = 0; /**< completions of what was not in flight */
+	uint64_t packets = 0;         /**< VMBus packets */
+	uint64_t copied = 0;          /**< frames sent by section */
+	uint64_t bounced = 0;         /**< frames copied because they had too many pieces */
+	uint64_t signals = 0;
+};
+
+class Tx {
+      public:
+	/** Ring bytes that frames leave free, for the completions of received packets. */
+	static constexpr uint32_t kHeadroom = 8192;
+	static constexpr uint32_t kHeaderSlot = 128; /* RNDIS header and per-packet info */
+	static constexpr uint32_t kBounceBuffers = 8;
+	/** Pieces of a frame that fit one packet beside the RNDIS header. */
+	static constexpr uint32_t kMaxPieces = vmbus::kMaxGpaRanges - 1;
+
+	/** Bytes of DmaMemory that a queue with this configuration needs. */
+	static size_t memory_size(uint32_t direct_slots, uint32_t max_frame);
+
+	Tx(vmbus::Channel& channel, vmbus::SpinLock& lock, const TxConfig& config);
+
+	/** Entry for a completion with this id; called by the thread that reads the ring. */
+	bool complete(uint64_t transaction_id, bool success)
+	{
+		return completions_.push(transaction_id << 1 | (success ? 0 : 1));
+	}
+
+	void begin() { lock_.lock(); }
+	/** Sends what is gathered, tells the host, and ends the burst. */
+	void end()
+	{
+		if (open_ != kNone)
+			close_section();
+		const bool signal = channel_.tx.publish();
+		lock_.unlock();
+		if (signal) {
+			stats_.signals++;
+			channel_.doorbell.ring();
+		}
+	}
+
+	/** Takes in completions. `release(cookie)` gets each frame that the host has read. */
+	template <class Release> void reap(Release&& release)
+	{
+		completions_.pop_all([&](uint64_t entry) {
+			if (void* cookie = finish(entry))
+				release(cookie);
+		});
+	}
+
+	bool can_copy(uint32_t length) const { return length <= max_copy_; }
+	bool can_direct() const { return config_.direct_slots != 0; }
+	uint32_t free_sections() const { return free_sections_count_; }
+	uint32_t free_direct() const { return free_direct_count_; }
+	uint32_t slots() const { return slot_count_; }
+	uint32_t in_flight() const { return slots() - free_sections_count_ - free_direct_count_; }
+	uint32_t max_frame() const { return config_.max_frame; }
+
+	/**
+	 * Room for a frame of `length` bytes (can_copy()) in a send section, its header written.
+	 * The frame counts as accepted.
+	 * @return null: no section or no ring space until the host completes something
+	 */
+	uint8_t* copy_frame(uint32_t length)
+	{
+		const uint32_t need = sizeof(rndis::PacketMessage) + length;
+		if (open_ != kNone &&
+		    (open_frames_ == config_.max_frames ||
+		     align(open_bytes_) + need > config_.section_size))
+			close_section();
+		if (open_ == kNone) {
+			if (free_sections_count_ == 0 ||
+			    !channel_.tx.fits(section_packet_ + vmbus::kFooterSize, kHeadroom))
+				return nullptr;
+			open_ = free_sections_[--free_sections_count_];
+			open_data_ = config_.sections +
+				     static_cast<size_t>(config_.first_section + open_) *
+					     config_.section_size;
+			open_bytes_ = open_frames_ = open_frame_bytes_ = 0;
+		} else if (const uint32_t padding = align(open_bytes_) - open_bytes_) {
+			/* Messages start aligned, and padding belongs to the one before it. */
+			open_last_length_ += padding;
+			std::memcpy(open_last_ + offsetof(rndis::Header, length),
+				    &open_last_length_, 4);
+			open_bytes_ += padding;
+		}
+		uint8_t* at = open_data_ + open_bytes_;
+		write_header(at, length);
+		open_last_ = at;
+		open_last_length_ = need;
+		open_bytes_ += need;
+		open_frames_++;
+		open_frame_bytes_ += length;
+		return at + sizeof(rndis::PacketMessage);
+	}
+
+	/**
+	 * Sends a frame by GPA-direct ranges, 1..kMaxPieces pieces. The frame counts as accepted,
+	 * and `cookie` (not null) comes back from reap().
+	 * @return false: no slot or no ring space until the host completes something
+	 */
+	bool direct_frame(const GpaPiece* pieces, uint32_t count, uint32_t length, void* cookie);
+
+	/**
+	 * Room for a frame of up to max_frame bytes in a bounce buffer, for frames of too many
+	 * pieces, or in memory that the host cannot reach. Fill it, then call bounce_end().
+	 * @return null: none free until the host completes something
+	 */
+	uint8_t* bounce_begin(uint32_t length);
+	void bounce_end(uint32_t length);
+
+	const TxStats& stats() const { return stats_; }
+
+	/** Gives back the cookies of all frames in flight; the channel is closed. */
+	template <class Release> void abandon(Release&& release)
+	{
+		for (uint32_t i = 0; i < slot_count_; i++)
+			if (void* cookie = std::exchange(slots_[i].cookie, nullptr))
+				release(cookie);
+	}
+
+      private:
+	struct Slot {
+		uint32_t generation = 0;
+		uint16_t frames = 0;
+		bool in_flight = false;
+		int8_t bounce = -1;
+		uint32_t bytes = 0;
+		void* cookie = nullptr;
+	};
+
+	static constexpr uint32_t kNone = ~0u;
+
+	uint32_t align(uint32_t n) const
+	{
+		return (n + config_.alignment - 1) & ~(config_.alignment - 1);
+	}
+
+	static void write_header(uint8_t* at, uint32_t length)
+	{
+		rndis::PacketMessage m{};
+		m.hdr.type = rndis::kPacket;
+		m.hdr.length = sizeof(m) + length;
+		m.data_offset = sizeof(m) - rndis::kOffsetBase;
+		m.data_length = length;
+		std::memcpy(at, &m, sizeof(m));
+	}
+
+	/* Slots [0, section_count) are the sections, those behind them the direct ones. */
+	uint64_t launch(uint32_t slot, uint32_t frames, uint32_t bytes, void* cookie)
+	{
+		Slot& s = slots_[slot];
+		s.in_flight = true;
+		s.frames = static_cast<uint16_t>(frames);
+		s.bytes = bytes;
+		s.cookie = cookie;
+		stats_.frames += frames;
+		stats_.bytes += bytes;
+		stats_.packets++;
+		return static_cast<uint64_t>(s.generation) << 20 | slot;
+	}
+
+	void close_section()
+	{
+		const uint64_t id = launch(open_, open_frames_, open_frame_bytes_, nullptr);
+		stats_.copied += open_frames_;
+		uint8_t* p = channel_.tx.begin(section_packet_);
+		const uint64_t descriptor[2] = {section_descriptor_, id};
+		std::memcpy(p, descriptor, sizeof(descriptor));
+		/* Type, channel type, section, size; the rest of an NVSP message is zero. */
+		const uint32_t message[4] = {nvsp::kSendRndisPacket, nvsp::kChannelData,
+					     config_.first_section + open_, open_bytes_};
+		std::memcpy(p + 16, message, sizeof(message));
+		std::memset(p + 32, 0, section_packet_ - 32);
+		channel_.tx.end();
+		open_ = kNone;
+	}
+
+	void* finish(uint64_t entry);
+	bool send_direct(uint32_t slot, uint8_t* header, uint64_t header_gpa, uint32_t header_bytes,
+			 const GpaPiece* pieces, uint32_t count, uint32_t length, void* cookie);
+	uint8_t* bounce_data(uint32_t i) const;
+
+	vmbus::Channel& channel_;
+	vmbus::SpinLock& lock_;
+	const TxConfig config_;
+	uint32_t max_copy_ = 0;
+	uint32_t section_packet_ = 0; /* ring bytes of one, without the footer */
+	uint64_t section_descriptor_ = 0;
+
+	uint32_t open_ = kNone; /* the section that is being filled */
+	uint32_t open_bytes_ = 0;
+	uint32_t open_frames_ = 0;
+	uint32_t open_frame_bytes_ = 0;
+	uint8_t* open_data_ = nullptr;
+	uint8_t* open_last_ = nullptr; /* the newest message in it */
+	uint32_t open_last_length_ = 0;
+
+	uint32_t free_sections_count_ = 0;
+	uint32_t free_direct_count_ = 0;
+	uint32_t free_bounce_count_ = 0;
+	std::unique_ptr<uint32_t[]> free_sections_;
+	std::unique_ptr<uint32_t[]> free_direct_;
+	uint8_t free_bounce_[kBounceBuffers] = {};
+	uint32_t bounce_bytes_ = 0; /* of one */
+
+	uint32_t slot_count_ = 0;
+	std::unique_ptr<Slot[]> slots_;
+
+	TxStats stats_;
+	CompletionQueue completions_;
+};
+
+} // namespace netvsc
