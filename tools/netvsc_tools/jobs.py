@@ -9,7 +9,7 @@ from typing import Callable, Iterator, Sequence
 from . import pcap
 from .network import Namespace, tap_name
 from .process import Process, ProcessError
-from .testpmd import Testpmd
+from .testpmd import Daemon, Testpmd, socket_path
 
 TRANSFER = Path(__file__).with_name("transfer.py")
 MAC = "02:00:00:00:00:01"
@@ -86,32 +86,38 @@ def wait_for_frames(path: Path, count: int, timeout: float) -> list[bytes]:
         time.sleep(0.1)
 
 
-def captures(log: Path, lengths: Sequence[int], *, vdev: str = "", app: Sequence[str] = (), timeout: float = 30,
-             keep: bool = False, **more: object) -> Result:
+def captures(log: Path, lengths: Sequence[int], *, nic: str = "", app: Sequence[str] = (), daemon: bool = False,
+             timeout: float = 30, **more: object) -> Result:
     """A capture goes through testpmd, io forwarding, and must come out as it was, in order.
 
-    vdev is for arguments of the emulated NIC ("mtu=9000"), or a whole vdev with {endpoint} in it.
+    nic: more arguments of the emulated NIC, such as "mtu=9000".
+    daemon: the host is a daemon, not in testpmd's process.
     """
     one, other = log.with_suffix(".in.pcap"), log.with_suffix(".out.pcap")
     other.unlink(missing_ok=True)
     frames = pcap.random_frames(lengths, MAC)
     pcap.write(one, frames)
-    text = f"netvsp0,endpoint=pcap:{one}:{other},mac={MAC}" + (f",{vdev}" if vdev else "")
-    began = time.monotonic()
-    # testpmd would throw away what came before "start".
-    with Testpmd(log, [text], ["--forward-mode=io", "--no-flush-rx", *app], **more) as testpmd:  # type: ignore[arg-type]
+    nic = f"endpoint=pcap:{one}:{other},mac={MAC}" + (f",{nic}" if nic else "")
+    with contextlib.ExitStack() as stack:
+        vdev = f"netvsp0,{nic}"
+        if daemon:
+            host = stack.enter_context(Daemon(log.with_suffix(".netvsp.log"), socket_path(), [nic]))
+            vdev = f"netvsp0,socket={host.socket}"
+        began = time.monotonic()
+        # testpmd would throw away what came before "start".
+        testpmd = stack.enter_context(Testpmd(log, [vdev], ["--forward-mode=io", "--no-flush-rx", *app],
+                                              **more))  # type: ignore[arg-type]
         testpmd.command("start")
-        deadline = began + timeout
-        while (stats := testpmd.stats()[0])["TX-packets"] < len(frames) and time.monotonic() < deadline:
+        while (stats := testpmd.stats()[0])["TX-packets"] < len(frames) and time.monotonic() < began + timeout:
             time.sleep(0.1)
         seconds = time.monotonic() - began
         testpmd.command("stop")
         code = testpmd.quit()
-    received = wait_for_frames(other, len(frames), 5)
+        received = wait_for_frames(other, len(frames), 5)
     difference = pcap.difference(frames, received)
     if difference:
-        difference += f" (testpmd: {stats})"
-    elif not keep:
+        difference += f" (testpmd: {stats}; {one}, {other})"
+    else:
         one.unlink()
         other.unlink()
     return Result(not difference and code == 0, f"{len(frames) - len(received)} of {len(frames)}",

@@ -6,6 +6,7 @@ import functools
 import os
 import stat
 import struct
+import tempfile
 from pathlib import Path
 
 from .process import ProcessError, run
@@ -84,15 +85,22 @@ def no_hugepages() -> str:
 
 
 @functools.cache
-def no_hugetlbfs() -> str:
-    """Whether hugepages can be shared through files, as EAL does without --in-memory."""
+def hugetlbfs() -> tuple[str, str]:
+    """Where hugepages can be had as files, as EAL does without --in-memory. @return folder, or why not"""
     if no_hugepages():
-        return no_hugepages()
+        return "", no_hugepages()
     for line in Path("/proc/mounts").read_text().splitlines():
-        _, where, kind = line.split()[:3]
-        if kind == "hugetlbfs" and os.path.isdir(where):
-            return ""
-    return "no hugetlbfs is mounted (mount -t hugetlbfs none /dev/hugepages)"
+        _, where, kind, flags = line.split()[:4]
+        if kind == "hugetlbfs" and os.path.isdir(where) and "pagesize=2M" in flags:
+            return where, ""
+    folder = tempfile.mkdtemp(prefix="netvsc-huge-", dir="/run")
+    try:
+        run("mount", "-t", "hugetlbfs", "-o", "pagesize=2M", "none", folder)
+    except ProcessError as error:
+        os.rmdir(folder)
+        return "", f"no hugetlbfs can be mounted here ({error})"
+    atexit.register(lambda: (run("umount", folder, check=False), os.rmdir(folder)))
+    return folder, ""
 
 
 @functools.cache

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Drives the distribution's unmodified dpdk-testpmd, and the netvsp daemon."""
+import atexit
 import itertools
 import os
 import re
 import shutil
+import tempfile
+import time
 from pathlib import Path
 from typing import Sequence
 
@@ -13,16 +16,23 @@ from .process import Process, ProcessError
 PROMPT = r"testpmd> "
 _numbers = itertools.count()
 
-MEMORY: dict[str, list[str]] = {
-    "files": ["--huge-unlink"],          # hugepages in hugetlbfs, removed once mapped
-    "in-memory": ["--in-memory"],        # hugepages without files
-    "no-huge": ["--no-huge", "--in-memory"],
-}
+MEMORY_MODES = ("files", "in-memory", "no-huge")
 
 
 def best_memory() -> str:
     """The memory mode for where it does not matter."""
     return "no-huge" if machine.no_hugepages() else "in-memory"
+
+
+def no_memory(mode: str) -> str:
+    """Empty, or why testpmd cannot have this memory here."""
+    return {"files": lambda: machine.hugetlbfs()[1], "in-memory": machine.no_hugepages, "no-huge": lambda: ""}[mode]()
+
+
+def memory_arguments(mode: str) -> list[str]:
+    """EAL arguments: hugepages in files, hugepages without files, or ordinary pages."""
+    return {"files": lambda: ["--huge-dir", machine.hugetlbfs()[0]], "in-memory": lambda: ["--in-memory"],
+            "no-huge": lambda: ["--no-huge", "--in-memory"]}[mode]()
 
 
 def sanitizer_env() -> dict[str, str]:
@@ -39,10 +49,11 @@ class Testpmd(Process):
     def __init__(self, log: Path, vdevs: Sequence[str], app: Sequence[str] = (), *, eal: Sequence[str] = (),
                  memory: str = "", program: str = "dpdk-testpmd", mbufs: int = 32768, timeout: float = 60) -> None:
         self.prefix = f"netvsc-{os.getpid()}-{next(_numbers)}"
+        self.memory = memory or best_memory()
         cpus = machine.cpus()
         lcores = [f"{i}@{cpus[i % len(cpus)]}" for i in range(2)]
         command = [program, "-d", str(machine.plugin()), "--lcores", ",".join(lcores), "--no-pci", "-m", "512",
-                   "--file-prefix", self.prefix, *MEMORY[memory or best_memory()], *eal,
+                   "--file-prefix", self.prefix, *memory_arguments(self.memory), *eal,
                    *(f"--vdev={vdev}" for vdev in vdevs), "--", "-i", f"--total-num-mbufs={mbufs}", *app]
         super().__init__(command, log, tty=True, env=sanitizer_env())
         self._position = 0
@@ -68,6 +79,14 @@ class Testpmd(Process):
             self.fail("shows no port statistics")
         return [{key: int(value) for key, value in re.findall(r"([RT]X-\w+): +(\d+)", port)} for port in ports]
 
+    def wait_for_packets(self, count: int, *keys: str, timeout: float = 15) -> None:
+        """Waits until port 0 has moved that many (RX-packets, or the counters named)."""
+        deadline = time.monotonic() + timeout
+        while min((stats := self.stats()[0])[key] for key in keys or ("RX-packets",)) < count:
+            if time.monotonic() > deadline:
+                self.fail(f"{count} packets did not come within {timeout:.0f} s: {stats}")
+            time.sleep(0.1)
+
     def stop(self) -> dict[str, int]:
         """`stop`. @return the sums over all ports, such as {"TX-dropped": 0, ...}"""
         text = self.command("stop")
@@ -81,11 +100,18 @@ class Testpmd(Process):
 
     def kill(self) -> None:
         super().kill()
-        for folder in (Path("/dev/hugepages"),):
-            for path in folder.glob(f"{self.prefix}map_*"):
+        if self.memory == "files":
+            for path in Path(machine.hugetlbfs()[0]).glob(f"{self.prefix}map_*"):
                 path.unlink(missing_ok=True)
         runtime = Path("/var/run/dpdk") if os.geteuid() == 0 else Path(os.environ.get("XDG_RUNTIME_DIR", "/tmp")) / "dpdk"
         shutil.rmtree(runtime / self.prefix, ignore_errors=True)
+
+
+def socket_path() -> Path:
+    """Where a daemon may listen; short, as socket paths must be."""
+    folder = Path(tempfile.mkdtemp(prefix="netvsp-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder / "socket"
 
 
 class Daemon(Process):
@@ -94,7 +120,6 @@ class Daemon(Process):
     def __init__(self, log: Path, socket: Path, nics: Sequence[str], timeout: float = 20) -> None:
         arguments = [part for nic in nics for part in ("--nic", nic)]
         self.socket = socket
-        socket.parent.mkdir(parents=True, exist_ok=True)
         super().__init__([str(machine.BUILD / "netvsp"), f"--socket={socket}", *arguments], log)
         try:
             self.wait_for("netvsp: listening at", timeout)
