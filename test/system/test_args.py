@@ -17,7 +17,7 @@ class Args(harness.Case):
         with Testpmd(self.log(), [GOOD, f"netvsp1,{arguments}"]) as testpmd:
             startup = testpmd.text
             self.assertEqual(len(testpmd.stats()), 1, "the good port is there, the wrong one is not")
-            testpmd.command("start")
+            testpmd.start()
             testpmd.command("stop")
             self.assertEqual(testpmd.quit(), 0, f"testpmd's exit code, see {self.log()}")
         lines = [line for line in startup.splitlines() if all(word in line for word in named)]

@@ -24,7 +24,7 @@ class Kill(harness.Case):
     def test_daemon(self) -> None:
         daemon = Daemon(self.log("netvsp"), socket_path(), [NIC])
         with daemon, Testpmd(self.log(), [f"netvsp0,socket={daemon.socket}"], ["--forward-mode=io"]) as testpmd:
-            testpmd.command("start")
+            testpmd.start()
             testpmd.wait_for_packets(1000, "RX-packets", "TX-packets")
             self.link(testpmd, "up")
             daemon.signal(signal.SIGKILL)
@@ -46,13 +46,13 @@ class Kill(harness.Case):
             for number in range(3):
                 with Testpmd(self.log(f"testpmd{number}"), [f"netvsp0,socket={daemon.socket}"],
                              ["--forward-mode=io"]) as testpmd:
-                    testpmd.command("start")
+                    testpmd.start()
                     testpmd.wait_for_packets(1000, "RX-packets", "TX-packets")
                     testpmd.signal(signal.SIGKILL)
                     testpmd.wait(10)
                 self.assertTrue(daemon.alive(), f"the daemon ended, see {daemon.log}")
             with Testpmd(self.log("last"), [f"netvsp0,socket={daemon.socket}"], ["--forward-mode=io"]) as testpmd:
-                testpmd.command("start")
+                testpmd.start()
                 testpmd.wait_for_packets(1000, "RX-packets", "TX-packets")
                 testpmd.command("stop")
                 self.assertEqual(testpmd.quit(), 0, f"testpmd's exit code, see {self.log('last')}")

@@ -26,7 +26,7 @@ class Takeover(harness.Case):
     def takes_over(self, eal: list[str]) -> None:
         with Testpmd(self.log(), ["netvsp0,endpoint=generator:size=64"], ["--forward-mode=rxonly"], eal=eal) as testpmd:
             lines = [line for line in testpmd.text.splitlines() if TAKES_OVER.search(line)]
-            testpmd.command("start")
+            testpmd.start()
             testpmd.wait_for_packets(1000)
             testpmd.command("stop")
             devices = testpmd.command("show device info all")

@@ -105,8 +105,11 @@ def main(module: str) -> None:
     parser.add_argument("--list", action="store_true", help="list the cases and run none")
     options = parser.parse_args()
     end_on_signals()
-    tests = [test for test in flatten(unittest.defaultTestLoader.loadTestsFromModule(sys.modules["__main__"]))
-             if not options.k or any(name in name_of(test) for name in options.k)]
+    tests = list(flatten(unittest.defaultTestLoader.loadTestsFromModule(sys.modules["__main__"])))
+    if options.k:
+        names = {name_of(test) for test in tests}
+        tests = [test for test in tests
+                 if any(name == name_of(test) or name not in names and name in name_of(test) for name in options.k)]
     if options.list:
         print("\n".join(name_of(test) for test in tests))
         sys.exit(0)

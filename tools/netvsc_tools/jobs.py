@@ -34,7 +34,7 @@ def tap_testpmd(log: Path, addresses: Sequence[str], mode: str, **more: str) -> 
             log, [f"netvsp{i},endpoint=tap:{tap}" for i, tap in enumerate(taps)], [f"--forward-mode={mode}"], **more))
         for space, tap, address in zip(spaces, taps, addresses):
             space.take(tap, address)
-        testpmd.command("start")
+        testpmd.start()
         yield testpmd, spaces
 
 
@@ -107,7 +107,7 @@ def captures(log: Path, lengths: Sequence[int], *, nic: str = "", app: Sequence[
         # testpmd would throw away what came before "start".
         testpmd = stack.enter_context(Testpmd(log, [vdev], ["--forward-mode=io", "--no-flush-rx", *app],
                                               **more))  # type: ignore[arg-type]
-        testpmd.command("start")
+        testpmd.start()
         while (stats := testpmd.stats()[0])["TX-packets"] < len(frames) and time.monotonic() < began + timeout:
             time.sleep(0.1)
         seconds = time.monotonic() - began
@@ -128,7 +128,7 @@ def captures(log: Path, lengths: Sequence[int], *, nic: str = "", app: Sequence[
 def rate(log: Path, mode: str, seconds: float, **more: object) -> Result:
     """Packet rate with 64-byte frames: the emulated host generates and takes as many as it can."""
     with Testpmd(log, ["netvsp0,endpoint=generator:size=64"], [f"--forward-mode={mode}"], **more) as testpmd:  # type: ignore[arg-type]
-        testpmd.command("start")
+        testpmd.start()
         time.sleep(0.5)
         before, began = testpmd.stats()[0], time.monotonic()
         time.sleep(seconds)

@@ -23,11 +23,13 @@ class ProcessError(Exception):
 
 
 def tail(path: Path, lines: int = 30) -> str:
-    """The last lines of a log, for people."""
+    """The last lines of a log, for people. A program's usage text is left out."""
     try:
-        return "\n".join("    " + line for line in path.read_text(errors="replace").splitlines()[-lines:])
+        text = path.read_text(errors="replace")
     except OSError as error:
         return f"    ({error})"
+    text = re.sub(r"^Usage: .*?(?=^EAL: )", "(usage)\n", text, flags=re.MULTILINE | re.DOTALL)
+    return "\n".join("    " + line for line in text.splitlines()[-lines:])
 
 
 def end_on_signals() -> None:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Runs one test program and counts its cases from what it prints in GoogleTest's form."""
+import atexit
 import re
 import signal
 import subprocess
@@ -156,4 +157,5 @@ def gtest_select(cases: list[str]) -> list[str]:
     """Arguments that run only these cases, however many they are."""
     with tempfile.NamedTemporaryFile("w", prefix="netvsc-", suffix=".flags", delete=False) as file:
         file.write(f"--gtest_filter={':'.join(cases)}\n")
+    atexit.register(Path(file.name).unlink, missing_ok=True)
     return [f"--gtest_flagfile={file.name}"]

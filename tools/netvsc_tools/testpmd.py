@@ -32,7 +32,7 @@ def no_memory(mode: str) -> str:
 def memory_arguments(mode: str) -> list[str]:
     """EAL arguments: hugepages in files, hugepages without files, or ordinary pages."""
     return {"files": lambda: ["--huge-dir", machine.hugetlbfs()[0]], "in-memory": lambda: ["--in-memory"],
-            "no-huge": lambda: ["--no-huge", "--in-memory"]}[mode]()
+            "no-huge": lambda: ["--no-huge"]}[mode]()
 
 
 def sanitizer_env() -> dict[str, str]:
@@ -70,6 +70,11 @@ class Testpmd(Process):
         match = self.wait_for(PROMPT, timeout, begin)
         self._position = match.end()
         return self.text[begin:match.start()]
+
+    def start(self) -> None:
+        """`start`, forwarding begins."""
+        if "Not all ports were started" in self.command("start"):
+            self.fail("cannot start its ports")
 
     def stats(self) -> list[dict[str, int]]:
         """`show port stats all`: a dictionary per port, such as {"RX-packets": 7, ...}."""
