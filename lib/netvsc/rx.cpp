@@ -6,8 +6,8 @@ namespace netvsc {
 using vmbus::PacketType;
 using vmbus::PacketView;
 
-Rx::Rx(vmbus::Channel& channel, vmbus::SpinLock& tx_lock, Tx& tx, ControlSink& control)
-    : channel_(channel), ring_(channel.rx), tx_(tx), tx_lock_(tx_lock), control_(control),
+Rx::Rx(vmbus::Channel& channel, vmbus::SpinLock& tx_lock, ControlSink& control)
+    : channel_(channel), ring_(channel.rx), tx_lock_(tx_lock), control_(control),
       pending_(new uint64_t[kPending]), bounce_(new uint8_t[kBounceSize])
 {
 }
@@ -25,8 +25,16 @@ void Rx::configure(const RxConfig& config)
 	end_ = config.end;
 	if (holds_ != nullptr)
 		std::exchange(holds_, nullptr)->orphan();
+	pending_.reset(new uint64_t[kPending + config.holds]);
 	if (config.holds != 0)
 		holds_ = HoldPool::create(config.holds, config.keep);
+}
+
+void Rx::set_tx(Tx* tx)
+{
+	lock_.lock();
+	tx_ = tx;
+	lock_.unlock();
 }
 
 /*
@@ -53,10 +61,8 @@ bool Rx::parse_transfer(const PacketView& view, Transfer& out)
 	       out.count <= (view.data_offset - fixed) / sizeof(vmbus::TransferPageRange);
 }
 
-void Rx::take_other(const PacketView& view, bool scanned)
+void Rx::take_other(const PacketView& view)
 {
-	if (scanned)
-		return;
 	if (view.type == PacketType::kCompletion)
 		take_completion(view);
 	else if (view.type == PacketType::kInband)
@@ -80,7 +86,7 @@ void Rx::take_completion(const PacketView& view)
 	}
 	const bool success = length >= 8 && detail::read_u32(p) == nvsp::kSendRndisPacketComplete &&
 			     detail::read_u32(p + 4) == nvsp::kStatusSuccess;
-	if (!tx_.complete(view.transaction_id, success))
+	if (tx_ == nullptr || !tx_->complete(view.transaction_id, success))
 		stats_.errors++;
 }
 
@@ -151,7 +157,7 @@ void Rx::scan(bool starving)
 	while (scanned_ < ring_.available() && ring_.peek(scanned_, view)) {
 		Transfer transfer;
 		if (view.type != PacketType::kTransferPages) {
-			take_other(view, false);
+			take_other(view);
 			found = true;
 		} else if (parse_transfer(view, transfer) &&
 			   transfer.channel_type != nvsp::kChannelData) {
@@ -167,8 +173,9 @@ void Rx::scan(bool starving)
 	/* What is at the read position and dealt with can go: nobody may be receiving. */
 	while (scanned_ != 0 && next_range_ == 0 && ring_.peek(0, view)) {
 		Transfer transfer;
-		if (view.type == PacketType::kTransferPages && parse_transfer(view, transfer) &&
-		    transfer.channel_type == nvsp::kChannelData)
+		if (view.type == PacketType::kTransferPages &&
+		    (!parse_transfer(view, transfer) ||
+		     transfer.channel_type == nvsp::kChannelData))
 			break;
 		consume(view.ring_length());
 	}
@@ -185,12 +192,16 @@ void Rx::drop_oldest()
 	while (next_range_ == 0 && ring_.free_for_host() < ring_.size() / 2 &&
 	       ring_.peek(0, view)) {
 		Transfer transfer;
-		if (view.type == PacketType::kTransferPages && parse_transfer(view, transfer) &&
-		    transfer.channel_type == nvsp::kChannelData) {
+		if (view.type == PacketType::kTransferPages) {
 			if (!can_complete())
 				return;
-			stats_.missed += transfer.count;
-			complete(view.transaction_id);
+			if (!parse_transfer(view, transfer)) {
+				stats_.errors++;
+				complete(view.transaction_id);
+			} else if (transfer.channel_type == nvsp::kChannelData) {
+				stats_.missed += transfer.count;
+				complete(view.transaction_id);
+			}
 		}
 		consume(view.ring_length());
 	}
@@ -207,10 +218,7 @@ void Rx::flush_completions()
 void Rx::take_returned()
 {
 	holds_->take_returned([this](uint64_t transaction_id) {
-		if (can_complete())
-			complete(transaction_id);
-		else
-			stats_.errors++; /* the ring is broken, or the host dead */
+		complete(transaction_id); /* pending_ has room for all holds besides the rest */
 	});
 }
 
@@ -221,6 +229,8 @@ void Rx::take_returned()
 void Rx::write_completions(bool wait_for_lock)
 {
 	static constexpr uint32_t kLength = sizeof(vmbus::PacketDescriptor) + 8;
+	if (ring_.broken())
+		return;
 	if (wait_for_lock)
 		tx_lock_.lock();
 	else if (!tx_lock_.try_lock())

@@ -55,13 +55,15 @@ struct RxStats {
 
 class Rx {
       public:
-	Rx(vmbus::Channel& channel, vmbus::SpinLock& tx_lock, Tx& tx, ControlSink& control);
+	Rx(vmbus::Channel& channel, vmbus::SpinLock& tx_lock, ControlSink& control);
 	~Rx();
 	Rx(const Rx&) = delete;
 	Rx& operator=(const Rx&) = delete;
 
 	/** Before the first frame may come. */
 	void configure(const RxConfig& config);
+	/** Who gets the completions of transmitted packets from now on; null = nobody. */
+	void set_tx(Tx* tx);
 
 	/**
 	 * Takes frames from the ring while `deliver` wants them.
@@ -100,14 +102,13 @@ class Rx {
 	bool broken() const { return ring_.broken(); }
 	vmbus::SpinLock& lock() { return lock_; }
 	const RxStats& stats() const { return stats_; }
-	/** Received packets that the host has not got back, by frames still with the application. */
-	uint32_t waiting() const { return pending_count_; }
 	/** Frames may be waiting, without taking the lock. */
 	bool maybe_nonempty() const { return ring_.maybe_nonempty(); }
 
       private:
 	static constexpr uint32_t kBounceSize = 8192; /* a packet that wraps: 1,000 ranges */
-	static constexpr uint32_t kPending = 1024;    /* completions not yet written */
+	/* Completions not yet written; beyond that no packet is taken, but held ones come back. */
+	static constexpr uint32_t kPending = 1024;
 	static constexpr uint32_t kPrefetchAhead = 4;
 
 	/* A transfer-page packet, checked. */
@@ -121,7 +122,7 @@ class Rx {
 	void take_completion(const vmbus::PacketView& view);
 	void take_message(const vmbus::PacketView& view);
 	void take_control(const Transfer& transfer);
-	void take_other(const vmbus::PacketView& view, bool scanned);
+	void take_other(const vmbus::PacketView& view);
 	void drop_oldest();
 	static uint64_t range_at(const Transfer& t, uint32_t i)
 	{
@@ -161,7 +162,7 @@ class Rx {
 
 	vmbus::Channel& channel_;
 	vmbus::RingReader& ring_;
-	Tx& tx_;
+	Tx* tx_ = nullptr;
 	vmbus::SpinLock& tx_lock_;
 	ControlSink& control_;
 	vmbus::SpinLock lock_;
@@ -244,7 +245,8 @@ uint32_t Rx::receive(uint32_t max, Deliver&& deliver, DropHold&& drop_hold)
 	while (delivered < max && ring_.peek(0, view)) {
 		const bool scanned = scanned_ != 0;
 		if (view.type != vmbus::PacketType::kTransferPages) {
-			take_other(view, scanned);
+			if (!scanned)
+				take_other(view);
 			consume(view.ring_length());
 			continue;
 		}
@@ -253,8 +255,7 @@ uint32_t Rx::receive(uint32_t max, Deliver&& deliver, DropHold&& drop_hold)
 			break;
 		if (!parse_transfer(view, transfer)) [[unlikely]] {
 			stats_.errors++;
-			if (!scanned)
-				complete(view.transaction_id);
+			complete(view.transaction_id);
 			consume(view.ring_length());
 			continue;
 		}

@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "session.hpp"
+
+namespace netvsc {
+
+
+/* Guests announce NDIS 6.30; up to NVSP 4 it is 6.1. */
+static constexpr uint32_t kNdisMajor = 6;
+static constexpr uint32_t kNdisMinor = 30;
+static constexpr uint32_t kNdisMinorOld = 1;
+
+/* How long a host may keep the ring full when it is told goodbye. */
+static constexpr Milliseconds kGoodbye{1000};
+
+/* What Linux and FreeBSD send in RNDIS INITIALIZE. */
+static constexpr uint32_t kMaxTransfer = 0x4000;
+
+Session::Session(vmbus::Device& device) : device_(device)
+{
+	answer_.reserve(kMaxControl);
+}
+
+Session::~Session()
+{
+	disconnect();
+}
+
+Error Session::connect(const SessionConfig& config)
+{
+	std::lock_guard lock(control_);
+	config_ = config;
+	info_ = {};
+	if (Error error = device_.open(config.timeout))
+		return error;
+	queues_.push_back(std::make_unique<Queue>(device_.primary(), static_cast<ControlSink&>(*this)));
+	connected_ = true;
+	Error error = negotiate();
+	if (error) {
+		queues_.clear();
+		connected_ = false;
+		initialized_ = false;
+		device_.close();
+	}
+	return error;
+}
+
+void Session::disconnect()
+{
+	std::lock_guard lock(control_);
+	if (!connected_)
+		return;
+	/* The host is told what it must forget; whether it listens makes no difference here. */
+	config_.timeout = std::min(config_.timeout, kGoodbye);
+	if (!device_.gone()) {
+		if (initialized_) {
+			rndis::HaltRequest halt{{rndis::kHalt, sizeof(halt)}, next_request_++};
+			std::memcpy(device_.control_memory().data, &halt,
+				    sizeof(halt));
+			(void)send_rndis(device_.control_memory().data, sizeof(halt), next_id_++).code;
+		}
+		nvsp::Message revoke{};
+		revoke.type = nvsp::kRevokeReceiveBuffer;
+		revoke.revoke.id = nvsp::kReceiveBufferId;
+		(void)send_message(revoke, 0).code;
+		revoke.type = nvsp::kRevokeSendBuffer;
+		revoke.revoke.id = nvsp::kSendBufferId;
+		(void)send_message(revoke, 0).code;
+	}
+	initialized_ = false;
+	connected_ = false;
+	queues_.clear();
+	device_.close();
+}
+
+Error Session::negotiate()
+{
+	if (Error error = negotiate_version())
+		return error;
+	if (Error error = connect_buffers())
+		return error;
+	if (Error error = initialize_rndis())
+		return error;
+	return query_identity();
+}
+
+Error Session::negotiate_version()
+{
+	static constexpr uint32_t kVersions[] = {nvsp::kVersion61, nvsp::kVersion6, nvsp::kVersion5,
+						 nvsp::kVersion4,  nvsp::kVersion2, nvsp::kVersion1};
+	for (uint32_t version : kVersions) {
+		if (version > config_.max_nvsp)
+			continue;
+		nvsp::Message init{};
+		init.type = nvsp::kInit;
+		init.init = {version, version};
+		nvsp::Message answer;
+		if (Error error = exchange("NVSP INIT", init, answer))
+			return error;
+		if (answer.type != nvsp::kInitComplete)
+			return {EPROTO, "the host answered NVSP INIT with message type " +
+						std::to_string(answer.type)};
+		if (answer.init_complete.status == nvsp::kStatusSuccess) {
+			info_.nvsp_version = version;
+			break;
+		}
+	}
+	if (info_.nvsp_version == 0)
+		return {EPROTONOSUPPORT, "the host refused every NVSP version from 1 to 6.1"};
+
+	if (info_.nvsp_version >= nvsp::kVersion2) {
+		nvsp::Message config{};
+		config.type = nvsp::kSendNdisConfig;
+		config.ndis_config.mtu = config_.mtu + kEthernetHeader;
+		if (Error error = send_message(config, 0))
+			return error;
+	}
+	info_.ndis_major = kNdisMajor;
+	info_.ndis_minor = info_.nvsp_version <= nvsp::kVersion4 ? kNdisMinorOld : kNdisMinor;
+	nvsp::Message ndis{};
+	ndis.type = nvsp::kSendNdisVersion;
+	ndis.ndis_version = {info_.ndis_major, info_.ndis_minor};
+	return send_message(ndis, 0);
+}
+
+Error Session::connect_buffers()
+{
+	nvsp::Message answer;
+	nvsp::Message receive{};
+	receive.type = nvsp::kSendReceiveBuffer;
+	receive.buffer = {device_.receive_buffer().gpadl, nvsp::kReceiveBufferId, 0};
+	if (Error error = exchange("SEND_RECEIVE_BUFFER", receive, answer))
+		return error;
+	const nvsp::ReceiveBufferComplete& r = answer.receive_buffer_complete;
+	if (answer.type != nvsp::kSendReceiveBufferComplete || r.status != nvsp::kStatusSuccess)
+		return {EPROTO, "the host refused the receive buffer (status " +
+					std::to_string(r.status) + ")"};
+	const uint64_t end = r.section.offset + uint64_t{r.section.suballocation_size} *
+							r.section.suballocation_count;
+	if (r.section_count < 1 || r.section.suballocation_count == 0 ||
+	    end > device_.receive_buffer().size || end <= r.section.offset)
+		return {EPROTO, "the host's layout of the receive buffer does not fit the buffer"};
+	info_.receive_begin = r.section.offset;
+	info_.receive_end = static_cast<uint32_t>(end);
+	info_.receive_suballocations = r.section.suballocation_count;
+	/* Control answers come through the receive buffer, too: before any queue is set up. */
+	queues_[0]->rx.configure({device_.receive_buffer().data, info_.receive_begin,
+				  info_.receive_end, 0, device_.receive_buffer().keep});
+
+	nvsp::Message send{};
+	send.type = nvsp::kSendSendBuffer;
+	send.buffer = {device_.send_buffer().gpadl, nvsp::kSendBufferId, 0};
+	if (Error error = exchange("SEND_SEND_BUFFER", send, answer))
+		return error;
+	const nvsp::SendBufferComplete& s = answer.send_buffer_complete;
+	if (answer.type != nvsp::kSendSendBufferComplete || s.status != nvsp::kStatusSuccess)
+		return {EPROTO, "the host refused the send buffer (status " +
+					std::to_string(s.status) + ")"};
+	if (s.section_size < 64 || s.section_size > device_.send_buffer().size)
+		return {EPROTO, "the host's send section size of " +
+					std::to_string(s.section_size) + " bytes is impossible"};
+	info_.section_size = s.section_size;
+	info_.section_count = static_cast<uint32_t>(device_.send_buffer().size / s.section_size);
+	return {};
+}
+
+Error Session::initialize_rndis()
+{
+	rndis::InitializeRequest request{};
+	request.hdr = {rndis::kInitialize, sizeof(request)};
+	request.major = 1;
+	request.max_transfer_size = kMaxTransfer;
+	if (Error error = exchange_rndis("RNDIS INITIALIZE", &request, sizeof(request),
+					 offsetof(rndis::InitializeComplete, af_list_offset)))
+		return error;
+	rndis::InitializeComplete c{};
+	std::memcpy(&c, answer_.data(), std::min(sizeof(c), answer_.size()));
+	if (c.status != rndis::kStatusSuccess)
+		return {EPROTO, "the host refused RNDIS INITIALIZE"};
+	if (c.packet_alignment_factor > 12)
+		return {EPROTO, "the host wants RNDIS messages aligned to 2^" +
+					std::to_string(c.packet_alignment_factor) + " bytes"};
+	initialized_ = true;
+	info_.max_frames_per_packet = std::max(c.max_packets_per_message, 1u);
+	info_.max_transfer = c.max_transfer_size;
+	info_.alignment = std::max(1u << c.packet_alignment_factor, 4u);
+	return {};
+}
+
+Error Session::query_identity()
+{
+	uint32_t length = 6;
+	if (Error error = query_locked(rndis::kOidCurrentAddress, info_.mac.data(), length, 6)) {
+		length = 6;
+		if (Error second =
+			    query_locked(rndis::kOidPermanentAddress, info_.mac.data(), length, 6))
+			return second;
+	}
+	uint32_t mtu = 0;
+	length = sizeof(mtu);
+	if (Error error = query_locked(rndis::kOidMaximumFrameSize, &mtu, length, sizeof(mtu)))
+		return error;
+	/* A host that did not like the MTU asked for falls back silently, to 1500 mostly. */
+	info_.mtu = std::min(mtu, info_.nvsp_version >= nvsp::kVersion2 ? config_.mtu : 1500u);
+	if (info_.mtu < kMinMtu)
+		return {EPROTO, "the host grants an MTU of " + std::to_string(mtu) + " bytes"};
+	return query_link_locked();
+}
+
+Error Session::query_link()
+{
+	std::lock_guard lock(control_);
+	if (!connected_)
+		return {ENOTCONN, "the device is not connected"};
+	return query_link_locked();
+}
+
+Error Session::query_link_locked()
+{
+	uint32_t value = 0;
+	uint32_t length = sizeof(value);
+	if (Error error = query_locked(rndis::kOidMediaConnectStatus, &value, length, sizeof(value)))
+		return error;
+	link_up_.store(value == 0, std::memory_order_relaxed);
+	length = sizeof(value);
+	if (Error error = query_locked(rndis::kOidLinkSpeed, &value, length, sizeof(value)))
+		return error;
+	speed_bps_.store(uint64_t{value} * 100, std::memory_order_relaxed);
+	return {};
+}
+
+Error Session::open_queues(uint32_t count)
+{
+	std::unique_lock lock(control_);
+	if (!connected_)
+		return {ENOTCONN, "the device is not connected"};
+	if (count > nvsp::kMaxChannels)
+		return {EINVAL, "at most 64 channels"};
+	if (count <= queue_count())
+		return {};
+	if (info_.nvsp_version < nvsp::kVersion5)
+		return {ENOTSUP, "the host speaks no NVSP that has subchannels (5 and newer)"};
+	nvsp::Message request{};
+	request.type = nvsp::kSubchannel;
+	request.subchannel_request = {nvsp::kSubchannelAllocate, count - queue_count()};
+	nvsp::Message answer;
+	if (Error error = exchange("NVSP SUBCHANNEL", request, answer))
+		return error;
+	if (answer.type != nvsp::kSubchannel ||
+	    answer.subchannel_complete.status != nvsp::kStatusSuccess)
+		return {ENOTSUP, "the host grants no subchannels"};
+	const uint32_t granted = std::min(answer.subchannel_complete.count, count - queue_count());
+	const uint32_t have = queue_count();
+	for (uint32_t i = 0; i < granted; i++) {
+		vmbus::Channel* channel = nullptr;
+		if (Error error = device_.open_subchannel(static_cast<uint16_t>(have + i),
+							  config_.timeout, channel))
+			return error;
+		queues_.push_back(std::make_unique<Queue>(*channel, static_cast<ControlSink&>(*this)));
+	}
+	return {};
+}
+
+Error Session::set_packet_filter(uint32_t filter)
+{
+	return set(rndis::kOidCurrentPacketFilter, &filter, sizeof(filter));
+}
+
+Error Session::set_mac(const std::array<uint8_t, 6>& mac)
+{
+	if (Error error = set(rndis::kOidCurrentAddress, mac.data(), 6))
+		return error;
+	info_.mac = mac;
+	return {};
+}
+
+} // namespace netvsc

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * The control conversation with a netvsp host: versions, buffers, RNDIS, queries and settings.
+ *
+ * A session owns the device's channels while it is connected, and has a Queue (both pipelines) for
+ * each. Control calls may come from any thread and are made one after another; each that waits for
+ * the host has a deadline, and survives whatever else the host sends meanwhile.
+ */
+#pragma once
+
+#include <array>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "rx.hpp"
+#include "tx.hpp"
+#include "vmbus/device.hpp"
+
+namespace netvsc {
+
+using vmbus::Error;
+using vmbus::Milliseconds;
+
+inline constexpr uint32_t kEthernetHeader = 14;
+inline constexpr uint32_t kVlanTag = 4;
+inline constexpr uint32_t kMinMtu = 68;
+/** Hyper-V takes frames of up to 9216 bytes, Ethernet header included. */
+inline constexpr uint32_t kMaxMtu = 9216 - kEthernetHeader;
+
+struct SessionConfig {
+	uint32_t mtu = 1500;                      /**< asked for; the host may grant less */
+	uint32_t max_nvsp = nvsp::kVersion61;     /**< newest version to offer */
+	Milliseconds timeout = Milliseconds(60000); /**< of each command: hosts under load are slow */
+};
+
+/** What the host said. */
+struct HostInfo {
+	uint32_t nvsp_version = 0;
+	uint32_t ndis_major = 0;
+	uint32_t ndis_minor = 0;
+	std::array<uint8_t, 6> mac{};
+	uint32_t mtu = 0; /**< granted, read back from the host */
+	uint32_t receive_begin = 0;
+	uint32_t receive_end = 0;
+	uint32_t receive_suballocations = 0;
+	uint32_t section_size = 0;
+	uint32_t section_count = 0;
+	uint32_t max_frames_per_packet = 1;
+	uint32_t max_transfer = 0;
+	uint32_t alignment = 1;
+};
+
+/** One channel with its pipelines. The pipelines share nothing with those of other channels. */
+struct Queue {
+	Queue(vmbus::Channel& c, ControlSink& control) : channel(c), rx(c, tx_lock, control) {}
+	vmbus::Channel& channel;
+	vmbus::SpinLock tx_lock;
+	Rx rx;
+	std::unique_ptr<Tx> tx; /**< null until the transmit queue is set up */
+};
+
+class Session final : private ControlSink {
+      public:
+	enum class Event { kLink, kVf, kNetworkChange, kOffloadChange };
+
+	explicit Session(vmbus::Device& device);
+	~Session();
+
+	/** Opens the device and negotiates. On error everything is undone. */
+	Error connect(const SessionConfig& config);
+	/** Ends the conversation, as far as the host still takes part, and closes the device. */
+	void disconnect();
+	bool connected() const { return connected_; }
+	vmbus::Device& device() { return device_; }
+	const HostInfo& info() const { return info_; }
+	const SessionConfig& config() const { return config_; }
+
+	/**
+	 * Makes the number of open channels `count`, or as many as the host grants.
+	 * Never fewer than before: channels close with the session.
+	 */
+	Error open_queues(uint32_t count);
+	uint32_t queue_count() const { return static_cast<uint32_t>(queues_.size()); }
+	Queue& queue(uint32_t i) { return *queues_[i]; }
+
+	Error set_packet_filter(uint32_t filter);
+	Error set_mac(const std::array<uint8_t, 6>& mac);
+	/** Asks the host, and remembers: the link() of the moment. */
+	Error query_link();
+	/** Takes in waiting control messages, without waiting for any. */
+	void poll() { if (connected_) queues_[0]->rx.scan(false); }
+
+	bool link_up() const { return link_up_.load(std::memory_order_relaxed); }
+	uint64_t speed_bps() const { return speed_bps_.load(std::memory_order_relaxed); }
+
+	/**
+	 * Called when the host changed something, on the thread that read the ring and with the
+	 * ring's lock held: it must only take note.
+	 */
+	void set_on_event(std::function<void(Event)> on_event) { on_event_ = std::move(on_event); }
+
+	/** RNDIS query. @param length room at `out`, then what the host sent: at least `minimum` */
+	Error query(uint32_t oid, void* out, uint32_t& length, uint32_t minimum);
+	Error set(uint32_t oid, const void* data, uint32_t length);
+
+      private:
+	void on_completion(uint64_t id, const uint8_t* payload, uint32_t length) override;
+	void on_message(const uint8_t* payload, uint32_t length) override;
+	void on_rndis(const uint8_t* message, uint32_t length) override;
+	void indication(const uint8_t* message, uint32_t length);
+
+	Error negotiate();
+	Error negotiate_version();
+	Error connect_buffers();
+	Error initialize_rndis();
+	Error query_identity();
+	Error query_link_locked();
+	Error query_locked(uint32_t oid, void* out, uint32_t& length, uint32_t minimum);
+
+	uint32_t message_size() const { return nvsp::message_size(info_.nvsp_version); }
+	Error send_message(const nvsp::Message& message, uint64_t id);
+	Error send_rndis(const uint8_t* data, uint32_t length, uint64_t id);
+	bool try_send_packet(const void* packet, uint32_t length);
+	Error send_packet(const void* packet, uint32_t length, const char* what);
+	/** Sends a message that the host answers in its completion. */
+	Error exchange(const char* what, const nvsp::Message& message, nvsp::Message& answer);
+	/** Sends an RNDIS request and waits for its answer, which is then in answer_. */
+	Error exchange_rndis(const char* what, void* request, uint32_t length, uint32_t minimum);
+	Error wait(const char* what, const std::function<bool()>& done);
+	void answer_keepalive(uint32_t request_id);
+
+	vmbus::Device& device_;
+	SessionConfig config_;
+	HostInfo info_;
+	bool connected_ = false;
+	bool initialized_ = false; /* RNDIS */
+	uint64_t next_id_ = 1;
+	uint32_t next_request_ = 1;
+	std::vector<std::unique_ptr<Queue>> queues_;
+	std::function<void(Event)> on_event_;
+	std::atomic<bool> link_up_{false};
+	std::atomic<uint64_t> speed_bps_{0};
+	std::mutex control_; /* one command at a time */
+
+	std::mutex inbox_; /* guards what follows; never held while waiting */
+	uint64_t awaited_id_ = 0;
+	bool completed_ = false;
+	nvsp::Message completion_{};
+	uint32_t completion_length_ = 0;
+	uint32_t awaited_request_ = 0;
+	uint32_t awaited_type_ = 0;
+	bool answered_ = false;
+	std::vector<uint8_t> answer_;
+};
+
+} // namespace netvsc

@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* How a session's messages travel: packets out, completions, answers and indications in. */
+#include <thread>
+
+#include "session.hpp"
+
+namespace netvsc {
+
+using detail::read_u32;
+using vmbus::kPageSize;
+
+static constexpr uint32_t kKeepaliveOffset = 2 * kPageSize;
+static constexpr uint32_t kMaxRequest = 2 * kPageSize;
+
+/* @return false: no room in the ring */
+bool Session::try_send_packet(const void* packet, uint32_t length)
+{
+	Queue& queue = *queues_[0];
+	vmbus::RingWriter& ring = queue.channel.tx;
+	queue.tx_lock.lock();
+	const bool fits = ring.fits(length + vmbus::kFooterSize);
+	bool signal = false;
+	if (fits) {
+		std::memcpy(ring.begin(length), packet, length);
+		ring.end();
+		signal = ring.publish();
+	}
+	queue.tx_lock.unlock();
+	if (signal)
+		queue.channel.doorbell.ring();
+	return fits;
+}
+
+Error Session::send_packet(const void* packet, uint32_t length, const char* what)
+{
+	const auto deadline = std::chrono::steady_clock::now() + config_.timeout;
+	while (!try_send_packet(packet, length)) {
+		if (queues_[0]->channel.tx.broken())
+			return {EPROTO, "the host broke the ring"};
+		if (device_.gone())
+			return {ENODEV, "the host removed the device"};
+		if (std::chrono::steady_clock::now() >= deadline)
+			return {ETIMEDOUT, std::string("the host does not read the ring: no room for ") +
+						   what};
+		queues_[0]->rx.scan(false);
+		std::this_thread::sleep_for(std::chrono::microseconds(50));
+	}
+	return {};
+}
+
+/* `id` 0: the host is asked for no completion. */
+Error Session::send_message(const nvsp::Message& message, uint64_t id)
+{
+	struct {
+		vmbus::PacketDescriptor descriptor;
+		uint8_t message[nvsp::kSize61];
+	} packet{};
+	/* Before a version is agreed, the longest form, as other guests do. */
+	const uint32_t size =
+		vmbus::align8(info_.nvsp_version != 0 ? message_size() : nvsp::kSize61);
+	const uint32_t length = sizeof(packet.descriptor) + size;
+	packet.descriptor = {static_cast<uint16_t>(vmbus::PacketType::kInband),
+			     sizeof(packet.descriptor) / 8, static_cast<uint16_t>(length / 8),
+			     static_cast<uint16_t>(id != 0 ? vmbus::kFlagCompletionRequested : 0),
+			     id | kControlTransaction};
+	std::memcpy(packet.message, &message, std::min<size_t>(size, sizeof(message)));
+	return send_packet(&packet, length, "an NVSP message");
+}
+
+namespace {
+
+/* RNDIS control travels by GPA-direct on every known guest; hosts are tested with that. */
+struct RndisPacket {
+	static constexpr uint32_t kMaxPages = 4;
+
+	vmbus::PacketDescriptor descriptor{};
+	vmbus::GpaDirectHeader header{};
+	vmbus::GpaRange range{};
+	uint64_t rest[kMaxPages + nvsp::kSize61 / 8] = {}; /* pages, then the NVSP message */
+	uint32_t length = 0;
+
+	RndisPacket(uint64_t gpa, uint32_t bytes, uint32_t message_size, uint64_t id)
+	{
+		const uint32_t in_page = static_cast<uint32_t>(gpa % kPageSize);
+		const uint32_t pages = (in_page + bytes + kPageSize - 1) / kPageSize;
+		if (gpa == vmbus::kGpaUnknown || pages > kMaxPages)
+			return;
+		const uint32_t data_offset = offsetof(RndisPacket, rest) + 8 * pages;
+		length = data_offset + vmbus::align8(message_size);
+		descriptor = {static_cast<uint16_t>(vmbus::PacketType::kGpaDirect),
+			      static_cast<uint16_t>(data_offset / 8),
+			      static_cast<uint16_t>(length / 8), vmbus::kFlagCompletionRequested,
+			      id | kControlTransaction};
+		header = {0, 1};
+		range = {bytes, in_page};
+		for (uint32_t i = 0; i < pages; i++)
+			rest[i] = gpa / kPageSize + i;
+		const uint32_t message[4] = {nvsp::kSendRndisPacket, nvsp::kChannelControl,
+					     nvsp::kNoSection, 0};
+		std::memcpy(&rest[pages], message, sizeof(message));
+	}
+};
+
+} // namespace
+
+Error Session::send_rndis(const uint8_t* data, uint32_t length, uint64_t id)
+{
+	const RndisPacket packet(device_.gpa(data), length, message_size(), id);
+	if (packet.length == 0)
+		return {EFAULT, "the control memory has no guest-physical address"};
+	return send_packet(&packet, packet.length, "an RNDIS message");
+}
+
+Error Session::wait(const char* what, const std::function<bool()>& done)
+{
+	const auto deadline = std::chrono::steady_clock::now() + config_.timeout;
+	for (uint32_t round = 0;; round++) {
+		queues_[0]->rx.scan(false);
+		{
+			std::lock_guard lock(inbox_);
+			if (done())
+				return {};
+		}
+		if (device_.gone())
+			return {ENODEV, std::string("the host removed the device during ") + what};
+		if (queues_[0]->rx.broken())
+			return {EPROTO, std::string("the host broke the ring during ") + what};
+		if (std::chrono::steady_clock::now() >= deadline)
+			return {ETIMEDOUT, std::string("the host did not answer ") + what +
+						   " within " +
+						   std::to_string(config_.timeout.count()) + " ms"};
+		std::this_thread::sleep_for(std::chrono::microseconds(round < 100 ? 20 : 500));
+	}
+}
+
+Error Session::exchange(const char* what, const nvsp::Message& message, nvsp::Message& answer)
+{
+	const uint64_t id = next_id_++;
+	{
+		std::lock_guard lock(inbox_);
+		awaited_id_ = id;
+		completed_ = false;
+	}
+	Error error = send_message(message, id);
+	if (!error)
+		error = wait(what, [this] { return completed_; });
+	std::lock_guard lock(inbox_);
+	awaited_id_ = 0;
+	if (error)
+		return error;
+	/* Every answer but the subchannel's (12 bytes) and the shortest ones fills a message. */
+	if (completion_length_ < 12)
+		return {EPROTO, std::string("the host's answer to ") + what + " has only " +
+					std::to_string(completion_length_) + " bytes"};
+	if (message.type == nvsp::kSendReceiveBuffer && completion_length_ < nvsp::kSizeLegacy)
+		return {EPROTO, std::string("the host's answer to ") + what + " is cut short"};
+	answer = completion_;
+	return {};
+}
+
+Error Session::exchange_rndis(const char* what, void* request, uint32_t length, uint32_t minimum)
+{
+	uint8_t* memory = device_.control_memory().data;
+	const uint32_t request_id = next_request_++;
+	std::memcpy(static_cast<uint8_t*>(request) + sizeof(rndis::Header), &request_id, 4);
+	std::memcpy(memory, request, length);
+	uint32_t type;
+	std::memcpy(&type, request, sizeof(type));
+	{
+		std::lock_guard lock(inbox_);
+		awaited_request_ = request_id;
+		awaited_type_ = type | rndis::kComplete;
+		answered_ = false;
+	}
+	Error error = send_rndis(memory, length, next_id_++);
+	if (!error)
+		error = wait(what, [this] { return answered_; });
+	std::lock_guard lock(inbox_);
+	awaited_request_ = 0;
+	if (error)
+		return error;
+	if (answer_.size() < minimum)
+		return {EPROTO, std::string("the host's answer to ") + what + " has " +
+					std::to_string(answer_.size()) + " bytes, not " +
+					std::to_string(minimum)};
+	return {};
+}
+
+static std::string oid_text(const char* what, uint32_t oid)
+{
+	char text[48];
+	std::snprintf(text, sizeof(text), "RNDIS %s of OID 0x%08x", what, oid);
+	return text;
+}
+
+Error Session::query(uint32_t oid, void* out, uint32_t& length, uint32_t minimum)
+{
+	std::lock_guard lock(control_);
+	if (!connected_)
+		return {ENOTCONN, oid_text("QUERY", oid) + ": the device is not connected"};
+	return query_locked(oid, out, length, minimum);
+}
+
+Error Session::query_locked(uint32_t oid, void* out, uint32_t& length, uint32_t minimum)
+{
+	const std::string what = oid_text("QUERY", oid);
+	struct {
+		rndis::OidRequest request;
+		uint8_t input[kMaxControl - sizeof(rndis::OidRequest)];
+	} query{};
+	query.request.hdr = {rndis::kQuery, static_cast<uint32_t>(sizeof(query.request)) + length};
+	query.request.oid = oid;
+	query.request.info_length = length;
+	query.request.info_offset = sizeof(query.request) - rndis::kOffsetBase;
+	if (length > sizeof(query.input))
+		return {EINVAL, what + ": too long"};
+	if (Error error = exchange_rndis(what.c_str(), &query, query.request.hdr.length,
+					 sizeof(rndis::QueryComplete)))
+		return error;
+	rndis::QueryComplete complete;
+	std::memcpy(&complete, answer_.data(), sizeof(complete));
+	if (complete.status != rndis::kStatusSuccess)
+		return {ENOTSUP, what + ": the host answered status " +
+					 std::to_string(complete.status)};
+	const uint64_t begin = uint64_t{complete.info_offset} + rndis::kOffsetBase;
+	if (complete.info_length < minimum || begin < sizeof(complete) ||
+	    begin + complete.info_length > answer_.size())
+		return {EPROTO, what + ": the host's answer has " +
+					std::to_string(complete.info_length) +
+					" bytes of data, or says they are where they are not"};
+	length = std::min(length, complete.info_length);
+	std::memcpy(out, answer_.data() + begin, length);
+	return {};
+}
+
+Error Session::set(uint32_t oid, const void* data, uint32_t length)
+{
+	std::lock_guard lock(control_);
+	const std::string what = oid_text("SET", oid);
+	if (!connected_)
+		return {ENOTCONN, what + ": the device is not connected"};
+	std::vector<uint8_t> request(sizeof(rndis::OidRequest) + length);
+	if (request.size() > kMaxRequest)
+		return {EINVAL, what + ": too long"};
+	rndis::OidRequest head{};
+	head.hdr = {rndis::kSet, static_cast<uint32_t>(request.size())};
+	head.oid = oid;
+	head.info_length = length;
+	head.info_offset = sizeof(head) - rndis::kOffsetBase;
+	std::memcpy(request.data(), &head, sizeof(head));
+	std::memcpy(request.data() + sizeof(head), data, length);
+	if (Error error = exchange_rndis(what.c_str(), request.data(), head.hdr.length,
+					 sizeof(rndis::StatusComplete)))
+		return error;
+	rndis::StatusComplete complete;
+	std::memcpy(&complete, answer_.data(), sizeof(complete));
+	if (complete.status != rndis::kStatusSuccess)
+		return {EPROTO, what + ": the host answered status " +
+					std::to_string(complete.status)};
+	return {};
+}
+
+void Session::on_completion(uint64_t id, const uint8_t* payload, uint32_t length)
+{
+	std::lock_guard lock(inbox_);
+	if ((id & ~kControlTransaction) != awaited_id_ || awaited_id_ == 0 || completed_)
+		return; /* of an RNDIS request, or too late */
+	completion_ = {};
+	completion_length_ = std::min<uint32_t>(length, sizeof(completion_));
+	std::memcpy(&completion_, payload, completion_length_);
+	completed_ = true;
+}
+
+void Session::on_message(const uint8_t* payload, uint32_t length)
+{
+	if (length >= 12 && read_u32(payload) == nvsp::kSendVfAssociation && on_event_)
+		on_event_(Event::kVf);
+}
+
+void Session::on_rndis(const uint8_t* message, uint32_t length)
+{
+	if (length < sizeof(rndis::Header) + 4)
+		return;
+	const uint32_t type = read_u32(message);
+	const uint32_t size = std::min(read_u32(message + 4), length);
+	const uint32_t request_id = read_u32(message + 8);
+	if (type == rndis::kIndicateStatus) {
+		indication(message, size);
+	} else if (type == rndis::kKeepalive) {
+		answer_keepalive(request_id);
+	} else {
+		std::lock_guard lock(inbox_);
+		if (request_id != awaited_request_ || type != awaited_type_ || answered_ ||
+		    size < sizeof(rndis::Header) + 4)
+			return;
+		answer_.assign(message, message + size);
+		answered_ = true;
+	}
+}
+
+void Session::indication(const uint8_t* message, uint32_t length)
+{
+	if (length < sizeof(rndis::IndicateStatus) - 8)
+		return;
+	switch (read_u32(message + offsetof(rndis::IndicateStatus, status))) {
+	case rndis::kStatusMediaConnect:
+		link_up_.store(true, std::memory_order_relaxed);
+		break;
+	case rndis::kStatusMediaDisconnect:
+		link_up_.store(false, std::memory_order_relaxed);
+		break;
+	default:
+		return;
+	}
+	if (on_event_)
+		on_event_(Event::kLink);
+}
+
+/*
+ * Called with the ring's read lock held, maybe by an lcore that polls: the answer must not wait. A
+ * host whose ring is full is busy with frames of ours, which says what a keepalive asks.
+ */
+void Session::answer_keepalive(uint32_t request_id)
+{
+	const rndis::StatusComplete answer = {
+		{rndis::kKeepalive | rndis::kComplete, sizeof(answer)}, request_id, 0};
+	uint8_t* memory = device_.control_memory().data + kKeepaliveOffset;
+	std::memcpy(memory, &answer, sizeof(answer));
+	const RndisPacket packet(device_.gpa(memory), sizeof(answer), message_size(), 0);
+	if (packet.length != 0)
+		(void)try_send_packet(&packet, packet.length);
+}
+
+} // namespace netvsc
