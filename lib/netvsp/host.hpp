@@ -20,21 +20,22 @@
 
 #include "endpoints/endpoint.hpp"
 
-namespace netvsp {
+namespace netvsp
+{
 
 struct NicConfig {
-	std::string name;            /**< for people; empty = "nicN" */
+	std::string name; /**< for people; empty = "nicN" */
 	std::string endpoint = "null";
 	std::array<uint8_t, 6> mac{}; /**< zero = 00:15:5d:... derived from the NIC's number */
-	uint32_t mtu = 9000;         /**< largest MTU the host grants, 68..9202 */
-	uint32_t queues = 1;         /**< channels the host grants, 1..64 */
-	uint32_t nvsp = 0x60001;     /**< highest NVSP version accepted */
+	uint32_t mtu = 9000;	      /**< largest MTU the host grants, 68..9202 */
+	uint32_t queues = 1;	      /**< channels the host grants, 1..64 */
+	uint32_t nvsp = 0x60001;      /**< highest NVSP version accepted */
 	uint32_t section_size = 6144; /**< of a send section */
-	uint32_t max_packets = 8;    /**< RNDIS messages per packet, INITIALIZE reply */
+	uint32_t max_packets = 8;     /**< RNDIS messages per packet, INITIALIZE reply */
 	uint32_t alignment_shift = 3;
 	uint64_t speed_mbps = 40000;
-	bool monitor = false;        /**< channels have a monitor id */
-	bool link = true;            /**< medium connected at start */
+	bool monitor = false;		 /**< channels have a monitor id */
+	bool link = true;		 /**< medium connected at start */
 	std::vector<std::string> faults; /**< fault script, see fault.hpp */
 };
 
@@ -43,24 +44,25 @@ std::string parse_nic_option(const std::string& key, const std::string& value, N
 
 struct NicStats {
 	EndpointStats endpoint;
-	uint64_t tx_packets = 0;     /**< VMBus data packets from the guest */
-	uint64_t tx_frames = 0;      /**< RNDIS frames in them */
-	uint64_t tx_errors = 0;      /**< frames or packets refused as malformed */
-	uint64_t rx_packets = 0;     /**< transfer-page packets to the guest */
+	uint64_t tx_packets = 0; /**< VMBus data packets from the guest */
+	uint64_t tx_frames = 0;	 /**< RNDIS frames in them */
+	uint64_t tx_errors = 0;	 /**< frames or packets refused as malformed */
+	uint64_t rx_packets = 0; /**< transfer-page packets to the guest */
 	uint64_t rx_frames = 0;
-	uint64_t rx_filtered = 0;    /**< frames that the packet filter kept from the guest */
-	uint64_t rx_no_buffer = 0;   /**< times the receive buffer or the ring was full */
-	uint64_t interrupts = 0;     /**< signals to the guest */
+	uint64_t rx_filtered = 0;     /**< frames that the packet filter kept from the guest */
+	uint64_t rx_no_buffer = 0;    /**< times the receive buffer or the ring was full */
+	uint64_t interrupts = 0;      /**< signals to the guest */
 	uint64_t protocol_errors = 0; /**< violations after which a channel went silent */
 	uint32_t suballocations_in_use = 0; /**< of the receive buffer: sent, not yet completed */
 	uint32_t channels_open = 0;
-	uint32_t nvsp_version = 0;   /**< negotiated; 0 = none */
+	uint32_t nvsp_version = 0; /**< negotiated; 0 = none */
 	uint32_t packet_filter = 0;
-	uint32_t mtu = 0;            /**< in force, without the Ethernet header */
-	std::string last_error;      /**< the newest protocol error, for people */
+	uint32_t mtu = 0;	/**< in force, without the Ethernet header */
+	std::string last_error; /**< the newest protocol error, for people */
 };
 
-class Host {
+class Host
+{
       public:
 	Host();
 	~Host(); /**< stops the thread, closes the connection and the socket */
@@ -72,6 +74,9 @@ class Host {
 	 * @return its instance GUID; false in `ok` and a reason in `error` where it cannot be
 	 */
 	bool add_nic(const NicConfig& config, vmbus::Guid& instance, std::string& error);
+	/** The same with an endpoint of the caller's; config.endpoint is not looked at. */
+	bool add_nic(const NicConfig& config, std::unique_ptr<Endpoint> endpoint,
+		     vmbus::Guid& instance, std::string& error);
 	/** Takes a NIC away as Hyper-V does: rescinds its channels, then forgets it. */
 	bool remove_nic(const vmbus::Guid& instance);
 	/** Rescinds the channels and, after the guest released them, offers the NIC again. */
@@ -96,7 +101,8 @@ class Host {
 	/** Sleeps until there is work or the time is over, interrupts unmasked meanwhile. */
 	void wait(int timeout_ms);
 
-	/** Where events worth a line go (guest connected, protocol error, ...); default: nowhere. */
+	/** Where events worth a line go (guest connected, protocol error, ...); default: nowhere.
+	 */
 	void set_log(std::function<void(const std::string&)> log);
 
       private:

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * One emulated NIC: its configuration, its endpoint, and what a guest has made of it so far.
+ *
+ * nic.cpp            channels opening and closing, the pass over them, errors
+ * nvsp_control.cpp   NVSP: versions, buffers, subchannels
+ * rndis_control.cpp  RNDIS requests and indications
+ * oid.cpp            what OIDs read and write
+ * tx.cpp             frames from the guest
+ * rx.cpp             frames for the guest
+ */
+#pragma once
+
+#include <array>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "netvsc/nvsp.hpp"
+#include "netvsc/rndis.hpp"
+
+#include "fault.hpp"
+#include "guest_memory.hpp"
+#include "host.hpp"
+#include "receive_buffer.hpp"
+#include "ring.hpp"
+#include "rss.hpp"
+
+namespace netvsp
+{
+
+using Log = std::function<void(const std::string&)>;
+
+class Nic;
+
+/** A buffer that the guest described by a GPADL. */
+struct Gpadl {
+	uint32_t id = 0;
+	uint32_t relid = 0;
+	uint8_t* base = nullptr;
+	uint64_t size = 0;
+	std::vector<vmbus::user::GpaRun> runs;
+};
+
+/** What a NIC asks of the connection to its guest. */
+class GuestLink
+{
+      public:
+	virtual ~GuestLink() = default;
+	virtual GuestMemory& memory() = 0;
+	/** @return null if the guest has no such GPADL for this channel */
+	virtual const Gpadl* gpadl(uint32_t id, uint32_t relid) = 0;
+	/** Offers the channel at this index of the NIC. */
+	virtual void offer(Nic& nic, uint32_t index) = 0;
+	/** Takes an offer back; the guest will release the id. */
+	virtual void rescind(Nic& nic, uint32_t index) = 0;
+};
+
+struct Channel {
+	uint32_t index = 0;
+	uint32_t relid = 0; /**< 0 = not offered */
+	uint8_t monitor_id = vmbus::kMonitorIdNone;
+	bool open = false;
+	bool silent = false;	/**< the guest broke the protocol: not served until it reopens */
+	bool signal = false;	/**< the guest is to be signalled at the end of the pass */
+	bool bad_index = false; /**< fault bad-ring-index happens at the end of the pass */
+	bool triggered = false; /**< the guest set the monitor bit */
+	uint32_t ring_gpadl = 0;
+	int kick_fd = -1; /**< the guest signals */
+	int call_fd = -1; /**< the host signals */
+	InRing in;
+	OutRing out;
+	uint32_t packets = 0; /**< from the guest since it opened the channel */
+
+	/* Where a transmit packet is to be resumed that the endpoint had no room for. */
+	uint32_t tx_offset = 0;
+	uint32_t tx_messages = 0;
+
+	/* The frames of the transfer-page packet being put together. */
+	uint32_t rx_count = 0;
+	std::array<uint32_t, nvsp::kMaxFramesPerReceive> rx_index;
+	std::array<vmbus::TransferPageRange, nvsp::kMaxFramesPerReceive> rx_range;
+};
+
+class Nic
+{
+      public:
+	Nic(const NicConfig& config, const vmbus::Guid& guid, std::unique_ptr<Endpoint> endpoint,
+	    FaultScript faults, const Log& log);
+	~Nic();
+
+	const NicConfig& config() const { return config_; }
+	const vmbus::Guid& guid() const { return guid_; }
+	Endpoint& endpoint() { return *endpoint_; }
+	FaultScript& faults() { return faults_; }
+	std::vector<std::unique_ptr<Channel>>& channels() { return channels_; }
+	void stats(NicStats& out) const;
+
+	/** The guest came; the channels are offered through the link from now on. */
+	void connect(GuestLink& link) { link_ = &link; }
+	/** The guest went, by itself or not: everything it set up is forgotten. */
+	void disconnect();
+	/** Takes back every offer, closing what is open. */
+	void rescind_all();
+
+	/** Opens a channel over this ring buffer; takes the descriptors if it succeeds. */
+	vmbus::user::Status open(Channel& channel, const Gpadl& ring, uint32_t ring_offset_pages,
+				 int kick_fd, int call_fd);
+	void close(Channel& channel);
+	bool uses(uint32_t gpadl) const;
+	/** The guest took back a buffer in use: what needs it stops. */
+	void buffer_lost(uint32_t gpadl);
+
+	void set_link(bool up);
+
+	/** One pass over the channels and the endpoint. @return whether there was work */
+	bool pass();
+	/** Before sleeping: asks for signals. @return whether there is work all the same */
+	bool unmask();
+	void mask();
+	/** Whether receive() may be called as soon as there is a frame. */
+	bool can_receive() const;
+	/** Whether a received frame waits for room in its channel's ring. */
+	bool held() const { return held_index_ != ReceiveBuffer::kNone; }
+	/** Whether a frame from the guest waits for the endpoint. */
+	bool endpoint_full() const { return endpoint_full_; }
+
+      private:
+	/* nic.cpp */
+	void violation(Channel& channel, const std::string& what);
+	void reset();
+	bool serve(Channel& channel);
+	void check_blocked(Channel& channel);
+	void finish(Channel& channel);
+	void note(const std::string& text);
+
+	/* nvsp_control.cpp */
+	void send_completion(Channel& channel, uint64_t transaction, const void* data,
+			     uint32_t length);
+	void send_nvsp(Channel& channel, const nvsp::Message& message, const void* more = nullptr,
+		       uint32_t more_length = 0);
+	bool reply_room(Channel& channel);
+	void handle_nvsp(Channel& channel, const Packet& packet, const nvsp::Message& message,
+			 uint32_t length);
+	void nvsp_init(Channel& channel, const Packet& packet, const nvsp::Message& message);
+	void nvsp_ndis_config(Channel& channel, const nvsp::Message& message);
+	void nvsp_receive_buffer(Channel& channel, const Packet& packet,
+				 const nvsp::Message& message);
+	void nvsp_send_buffer(Channel& channel, const Packet& packet, const nvsp::Message& message);
+	void nvsp_revoke(Channel& channel, const nvsp::Message& message, bool receive);
+	void nvsp_subchannels(Channel& channel, const Packet& packet, const nvsp::Message& message);
+	void send_indirection_table();
+
+	/* rndis_control.cpp */
+	void handle_rndis_control(Channel& channel, const Packet& packet, const uint8_t* data,
+				  uint32_t length);
+	void rndis_query(Channel& channel, const rndis::OidRequest& request);
+	bool rndis_send(Channel& channel, const void* message, uint32_t length, bool answer = true);
+	void indicate(uint32_t status);
+
+	/* oid.cpp */
+	uint32_t query_oid(uint32_t oid, std::vector<uint8_t>& out) const;
+	uint32_t set_oid(uint32_t oid, const uint8_t* data, uint32_t length);
+	uint32_t set_rss(const uint8_t* data, uint32_t length);
+
+	/* tx.cpp */
+	struct Piece {
+		const uint8_t* data;
+		uint32_t length;
+	};
+	enum class Tx { kDone, kRetry, kBad };
+	bool handle_data(Channel& channel, const Packet& packet, const nvsp::Message& message);
+	bool gather(Channel& channel, const Packet& packet, const nvsp::Message& message,
+		    uint32_t& total, bool& bad);
+	Tx transmit(Channel& channel, uint32_t total);
+	Tx transmit_message(const rndis::PacketMessage& header, uint32_t at);
+	void complete_tx(Channel& channel, uint64_t transaction, uint32_t status);
+	bool copy_from_pieces(uint32_t offset, void* to, uint32_t length) const;
+
+	/* rx.cpp */
+	void handle_rx_completion(Channel& channel, const Packet& packet);
+	bool receiving() const;
+	bool receive_pass();
+	bool passes_filter(const uint8_t* frame, uint32_t length) const;
+	bool queue_frame(Channel& channel, uint32_t index, uint32_t length, const Rss::Result& rss);
+	void flush_rx(Channel& channel);
+	void rx_faults(Channel& channel);
+	bool deliver(uint32_t index, uint32_t length);
+
+	NicConfig config_;
+	vmbus::Guid guid_;
+	std::unique_ptr<Endpoint> endpoint_;
+	FaultScript faults_;
+	const Log& log_;
+	GuestLink* link_ = nullptr;
+	std::vector<std::unique_ptr<Channel>> channels_; /* the primary and what it was granted */
+	NicStats stats_;
+	bool link_up_;
+	bool endpoint_full_ = false;
+	uint32_t tx_count_ = 0; /* for the fault tx-fail */
+
+	/* What the guest negotiated. */
+	uint32_t version_ = 0;
+	uint32_t mtu_ = 1514; /* with the Ethernet header */
+	bool have_ndis_config_ = false;
+	bool rndis_ready_ = false;
+	bool table_sent_ = false;
+	uint32_t filter_ = 0;
+	Rss rss_;
+	ReceiveBuffer receive_buffer_;
+	uint16_t receive_buffer_id_ = 0;
+	uint32_t receive_gpadl_ = 0;
+	uint8_t* send_buffer_ = nullptr;
+	uint32_t send_sections_ = 0;
+	uint32_t send_gpadl_ = 0;
+
+	/* A transmit packet's bytes, in the order in which the guest listed them. */
+	std::vector<Piece> pieces_;
+	std::vector<uint32_t> range_ends_; /* cumulative; for where headers may lie */
+	std::vector<uint8_t> scratch_;
+
+	/* A received frame whose channel has no room. */
+	uint32_t held_index_ = ReceiveBuffer::kNone;
+	uint32_t held_length_ = 0;
+	uint64_t held_since_ = 0;
+};
+
+uint64_t monotonic_ns();
+
+} // namespace netvsp

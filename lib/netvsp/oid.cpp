@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "nic.hpp"
+
+#include <algorithm>
+
+namespace netvsp
+{
+
+namespace
+{
+
+/* NDIS structures start with one of these. */
+struct NdisHeader {
+	uint8_t type;
+	uint8_t revision;
+	uint16_t size;
+};
+constexpr uint8_t kNdisTypeRssCapabilities = 0x88;
+constexpr uint8_t kNdisTypeOffload = 0xa7;
+
+/* NDIS_RECEIVE_SCALE_CAPABILITIES, revision 2 */
+struct RssCapabilities {
+	NdisHeader header;
+	uint32_t flags;
+	uint32_t interrupt_messages;
+	uint32_t receive_queues;
+	uint16_t table_entries;
+	uint16_t padding;
+};
+static_assert(sizeof(RssCapabilities) == 20);
+constexpr uint16_t kRssCapabilitiesSize = 18; /* on the wire, without the padding */
+constexpr uint32_t kRssCapToeplitz = 0x1;
+constexpr uint32_t kRssCapTcpIpv4 = 0x100;
+constexpr uint32_t kRssCapTcpIpv6 = 0x200;
+constexpr uint32_t kRssCapUdpIpv4 = 0x800;
+constexpr uint32_t kRssCapUdpIpv6 = 0x1000;
+
+/* NDIS_RECEIVE_SCALE_PARAMETERS, up to where the host reads */
+struct RssParameters {
+	NdisHeader header;
+	uint16_t flags;
+	uint16_t base_cpu;
+	uint32_t hash_information;
+	uint16_t table_size; /* in bytes */
+	uint16_t padding0;
+	uint32_t table_offset;
+	uint16_t key_size;
+	uint16_t padding1;
+	uint32_t key_offset;
+};
+static_assert(sizeof(RssParameters) == 28);
+constexpr uint16_t kRssDisable = 0x10;
+constexpr uint32_t kHashFunctionMask = 0xff;
+
+/* NDIS_OFFLOAD, revision 1: all that this host offers is told by zeros. */
+constexpr uint16_t kOffloadSize = 112;
+
+/* OIDs that guests other than ours ask for. */
+enum ExtraOid : uint32_t {
+	kOidHardwareStatus = 0x00010102,
+	kOidMediaSupported = 0x00010103,
+	kOidMediaInUse = 0x00010104,
+	kOidVendorId = 0x0001010c,
+	kOidNetworkLayerAddresses = 0x00010118,
+	kOidVendorDriverVersion = 0x00010116,
+	kOidMaximumSendPackets = 0x00010115,
+	kOidMaximumListSize = 0x01010104,
+	kOidOffloadCurrentConfig = 0xfc01020b,
+};
+
+void append(std::vector<uint8_t>& out, const void* data, size_t size)
+{
+	auto bytes = static_cast<const uint8_t*>(data);
+	out.insert(out.end(), bytes, bytes + size);
+}
+
+void append_u32(std::vector<uint8_t>& out, uint64_t value)
+{
+	auto limited = uint32_t(std::min<uint64_t>(value, 0xffffffffu));
+	append(out, &limited, sizeof(limited));
+}
+
+} // namespace
+
+uint32_t Nic::query_oid(uint32_t oid, std::vector<uint8_t>& out) const
+{
+	switch (oid) {
+	case rndis::kOidMaximumFrameSize:
+		append_u32(out, mtu_ - 14);
+		break;
+	case rndis::kOidMaximumTotalSize:
+		append_u32(out, mtu_);
+		break;
+	case rndis::kOidLinkSpeed:
+		append_u32(out, config_.speed_mbps * 10000);
+		break;
+	case rndis::kOidMediaConnectStatus:
+		append_u32(out, link_up_ ? 0 : 1);
+		break;
+	case rndis::kOidCurrentPacketFilter:
+		append_u32(out, filter_);
+		break;
+	case rndis::kOidPermanentAddress:
+	case rndis::kOidCurrentAddress:
+		append(out, config_.mac.data(), config_.mac.size());
+		break;
+	case rndis::kOidVendorDescription: {
+		static constexpr char kText[] = "netvsp emulated host";
+		append(out, kText, sizeof(kText));
+		break;
+	}
+	case rndis::kOidReceiveScaleCapabilities: {
+		RssCapabilities caps{};
+		caps.header = {kNdisTypeRssCapabilities, 2, kRssCapabilitiesSize};
+		caps.flags = kRssCapToeplitz | kRssCapTcpIpv4 | kRssCapTcpIpv6 | kRssCapUdpIpv4 |
+			     kRssCapUdpIpv6;
+		caps.interrupt_messages = 1;
+		caps.receive_queues = config_.queues;
+		caps.table_entries = kRssTableSize;
+		append(out, &caps, kRssCapabilitiesSize);
+		break;
+	}
+	case rndis::kOidOffloadCapabilities:
+	case kOidOffloadCurrentConfig: {
+		NdisHeader header{kNdisTypeOffload, 1, kOffloadSize};
+		append(out, &header, sizeof(header));
+		out.resize(kOffloadSize);
+		break;
+	}
+	case kOidHardwareStatus:
+	case kOidMediaSupported:
+	case kOidMediaInUse:
+	case kOidMaximumListSize:
+		append_u32(out, 0); /* ready; Ethernet; no multicast list */
+		break;
+	case kOidVendorId:
+		append_u32(out, 0xffffff); /* the vendor has no IEEE code */
+		break;
+	case kOidVendorDriverVersion:
+		append_u32(out, 0x10000);
+		break;
+	case kOidMaximumSendPackets:
+		append_u32(out, 0xffffffff);
+		break;
+	default:
+		return rndis::kStatusInvalidOid;
+	}
+	return rndis::kStatusSuccess;
+}
+
+uint32_t Nic::set_oid(uint32_t oid, const uint8_t* data, uint32_t length)
+{
+	switch (oid) {
+	case rndis::kOidCurrentPacketFilter:
+		if (length < sizeof(filter_))
+			return rndis::kStatusInvalidLength;
+		memcpy(&filter_, data, sizeof(filter_));
+		return rndis::kStatusSuccess;
+	case rndis::kOidReceiveScaleParameters:
+		return set_rss(data, length);
+	case rndis::kOidOffloadParameters:
+		/* Guests turn off what they do not want; there is nothing to turn on. */
+		return length < sizeof(NdisHeader) ? uint32_t(rndis::kStatusInvalidLength)
+						   : uint32_t(rndis::kStatusSuccess);
+	case kOidNetworkLayerAddresses:
+		return rndis::kStatusSuccess;
+	default:
+		return rndis::kStatusInvalidOid;
+	}
+}
+
+uint32_t Nic::set_rss(const uint8_t* data, uint32_t length)
+{
+	RssParameters p{};
+	if (length < sizeof(p))
+		return rndis::kStatusInvalidLength;
+	memcpy(&p, data, sizeof(p));
+	if ((p.flags & kRssDisable) || (p.hash_information & kHashFunctionMask) == 0) {
+		rss_.disable();
+		return rndis::kStatusSuccess;
+	}
+	if ((p.hash_information & kHashFunctionMask) != kHashFunctionToeplitz ||
+	    p.key_size != kRssKeySize || p.table_size == 0 || p.table_size % 4 != 0)
+		return rndis::kStatusInvalidData;
+	if (p.key_offset > length || kRssKeySize > length - p.key_offset ||
+	    p.table_offset > length || p.table_size > length - p.table_offset)
+		return rndis::kStatusInvalidLength;
+	std::vector<uint32_t> table(std::min<size_t>(p.table_size / 4, kRssTableSize));
+	memcpy(table.data(), data + p.table_offset, table.size() * 4);
+	for (uint32_t channel : table)
+		if (channel >= config_.queues)
+			return rndis::kStatusInvalidData;
+	rss_.enable(p.hash_information & ~kHashFunctionMask, data + p.key_offset, table);
+	return rndis::kStatusSuccess;
+}
+
+} // namespace netvsp

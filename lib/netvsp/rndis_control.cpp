@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "nic.hpp"
+
+namespace netvsp
+{
+
+namespace
+{
+
+constexpr uint32_t kMaxControlMessage = 4096;
+constexpr uint32_t kMaxTransferSize = 0xefffffff;
+constexpr uint32_t kDeviceConnectionless = 1;
+
+template <class T> bool read_as(T& to, const uint8_t* data, uint32_t length)
+{
+	if (length < sizeof(T))
+		return false;
+	memcpy(&to, data, sizeof(T));
+	return true;
+}
+
+/* Type and length of an answer to a request of this type. */
+rndis::Header answer_header(uint32_t type, size_t length)
+{
+	return {type | rndis::kComplete, uint32_t(length)};
+}
+
+} // namespace
+
+/* The message goes to a control sub-allocation and is announced by a transfer-page packet. */
+bool Nic::rndis_send(Channel& channel, const void* message, uint32_t length, bool answer)
+{
+	if (answer && faults_.fire(Fault::kUnrelatedBeforeReply))
+		indicate(rndis::kStatusLinkSpeedChange);
+	uint32_t id = receive_buffer_.take_control();
+	if (id == ReceiveBuffer::kNone) {
+		if (answer)
+			violation(channel, "more control messages than the guest completes");
+		return false;
+	}
+	memcpy(receive_buffer_.at(id), message, length);
+	struct {
+		vmbus::TransferPageHeader header;
+		vmbus::TransferPageRange range;
+	} head{};
+	head.header.transfer_page_set_id = receive_buffer_id_;
+	head.header.range_count = 1;
+	head.range = {length, receive_buffer_.offset(id)};
+	nvsp::Message body{};
+	body.type = nvsp::kSendRndisPacket;
+	body.rndis.channel_type = nvsp::kChannelControl;
+	body.rndis.section_index = nvsp::kNoSection;
+	channel.out.write(vmbus::PacketType::kTransferPages, vmbus::kFlagCompletionRequested, id,
+			  &head, sizeof(head), &body, nvsp::message_size(version_));
+	return true;
+}
+
+void Nic::indicate(uint32_t status)
+{
+	Channel& primary = *channels_[0];
+	if (!primary.open || primary.silent || !rndis_ready_ || !primary.out.fits(128))
+		return;
+	rndis::IndicateStatus message{};
+	message.hdr = {rndis::kIndicateStatus, sizeof(message)};
+	message.status = status;
+	rndis_send(primary, &message, sizeof(message), false);
+}
+
+void Nic::handle_rndis_control(Channel& channel, const Packet& packet, const uint8_t* data,
+			       uint32_t length)
+{
+	rndis::Header header;
+	if (channel.index != 0)
+		return violation(channel, "RNDIS control message on a subchannel");
+	if (!receive_buffer_.attached())
+		return violation(channel, "RNDIS control message without a receive buffer");
+	if (!read_as(header, data, length) || header.length < sizeof(header) ||
+	    header.length > length || header.length > kMaxControlMessage)
+		return violation(channel, "malformed RNDIS control message");
+	length = header.length;
+	if (packet.wants_completion())
+		complete_tx(channel, packet.descriptor.transaction_id, nvsp::kStatusSuccess);
+	if (faults_.any() && faults_.fire(Fault::kNoRndisReply))
+		return;
+	if (header.type != rndis::kInitialize && !rndis_ready_ && header.type != rndis::kHalt)
+		return violation(channel, "RNDIS message " + std::to_string(header.type) +
+						  " before INITIALIZE");
+
+	switch (header.type) {
+	case rndis::kInitialize: {
+		rndis::InitializeRequest request;
+		if (!read_as(request, data, length))
+			break;
+		if (rndis_ready_)
+			return violation(channel, "second RNDIS INITIALIZE");
+		rndis::InitializeComplete answer{};
+		answer.hdr = answer_header(header.type, sizeof(answer));
+		answer.request_id = request.request_id;
+		bool fail = faults_.fire(Fault::kRndisInitFail);
+		answer.status = fail ? rndis::kStatusFailure : rndis::kStatusSuccess;
+		answer.major = 1;
+		answer.device_flags = kDeviceConnectionless;
+		answer.max_packets_per_message = config_.max_packets;
+		answer.max_transfer_size = kMaxTransferSize;
+		answer.packet_alignment_factor = config_.alignment_shift;
+		rndis_ready_ = !fail;
+		rndis_send(channel, &answer, sizeof(answer));
+		return;
+	}
+	case rndis::kQuery: {
+		rndis::OidRequest request;
+		if (!read_as(request, data, length))
+			break;
+		return rndis_query(channel, request);
+	}
+	case rndis::kSet: {
+		rndis::OidRequest request;
+		if (!read_as(request, data, length))
+			break;
+		/* The information follows the request; its offset is not looked at. */
+		rndis::StatusComplete answer{};
+		answer.hdr = answer_header(header.type, sizeof(answer));
+		answer.request_id = request.request_id;
+		answer.status =
+			request.info_length > length - sizeof(request)
+				? uint32_t(rndis::kStatusInvalidLength)
+				: set_oid(request.oid, data + sizeof(request), request.info_length);
+		rndis_send(channel, &answer, sizeof(answer));
+		if (request.oid == rndis::kOidCurrentPacketFilter &&
+		    faults_.fire(Fault::kKeepalive)) {
+			rndis::KeepaliveRequest keepalive{};
+			keepalive.hdr = {rndis::kKeepalive, sizeof(keepalive)};
+			keepalive.request_id = 0x6b617368;
+			rndis_send(channel, &keepalive, sizeof(keepalive), false);
+		}
+		return;
+	}
+	case rndis::kKeepalive: {
+		rndis::KeepaliveRequest request;
+		if (!read_as(request, data, length))
+			break;
+		rndis::StatusComplete answer{};
+		answer.hdr = answer_header(header.type, sizeof(answer));
+		answer.request_id = request.request_id;
+		rndis_send(channel, &answer, sizeof(answer));
+		return;
+	}
+	case rndis::kHalt:
+		/* Ends the session without an answer; only opening anew starts another one. */
+		filter_ = 0;
+		return;
+	case rndis::kKeepalive | rndis::kComplete:
+		return;
+	default:
+		return violation(channel, "RNDIS message " + std::to_string(header.type));
+	}
+	violation(channel, "RNDIS message " + std::to_string(header.type) + " is cut");
+}
+
+void Nic::rndis_query(Channel& channel, const rndis::OidRequest& request)
+{
+	std::vector<uint8_t> info;
+	rndis::QueryComplete answer{};
+	answer.request_id = request.request_id;
+	answer.status = query_oid(request.oid, info);
+	answer.info_length = uint32_t(info.size());
+	answer.info_offset = sizeof(answer) - rndis::kOffsetBase;
+	uint32_t length = uint32_t(sizeof(answer) + info.size());
+	answer.hdr = answer_header(rndis::kQuery, length);
+	if (faults_.any()) {
+		if (faults_.fire(Fault::kBadQueryLength))
+			answer.info_length = 0x7fffffff;
+		if (faults_.fire(Fault::kShortQueryReply)) {
+			length = 20;
+			answer.hdr.length = length;
+		}
+	}
+	uint8_t message[1024];
+	memcpy(message, &answer, sizeof(answer));
+	if (!info.empty())
+		memcpy(message + sizeof(answer), info.data(), info.size());
+	rndis_send(channel, message, length);
+}
+
+} // namespace netvsp

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "nic.hpp"
+
+namespace netvsp
+{
+
+namespace
+{
+
+/* A frame starts here in its sub-allocation: behind the RNDIS header and the one per-packet info
+ * that there may be, and at a cache line. */
+constexpr uint32_t kFrameOffset = 64;
+constexpr uint32_t kFramesPerPass = 4 * nvsp::kMaxFramesPerReceive;
+/* How long a frame waits for the ring of its channel before it is dropped: a channel that the
+ * guest does not serve must not stop the others for good. */
+constexpr uint64_t kHoldNs = 100'000'000;
+
+struct HashInfo {
+	rndis::PacketInfo header;
+	uint32_t value;
+};
+static_assert(sizeof(rndis::PacketMessage) + sizeof(HashInfo) <= kFrameOffset);
+
+constexpr uint32_t packet_space(uint32_t frames)
+{
+	return OutRing::space(uint32_t(sizeof(vmbus::TransferPageHeader) +
+				       frames * sizeof(vmbus::TransferPageRange) + nvsp::kSize61));
+}
+
+} // namespace
+
+void Nic::handle_rx_completion(Channel& channel, const Packet& packet)
+{
+	uint64_t id = packet.descriptor.transaction_id;
+	bool good = id < kControlIds ? channel.index == 0 && receive_buffer_.complete_control(id)
+				     : receive_buffer_.complete(id, channel.index);
+	if (!good)
+		violation(channel,
+			  "completion of " + std::to_string(id) + ", which is not outstanding");
+}
+
+bool Nic::passes_filter(const uint8_t* frame, uint32_t length) const
+{
+	if (filter_ & rndis::kFilterPromiscuous)
+		return true;
+	if (length < 6)
+		return false;
+	if (!(frame[0] & 1))
+		return (filter_ & rndis::kFilterDirected) &&
+		       memcmp(frame, config_.mac.data(), 6) == 0;
+	static constexpr uint8_t kBroadcast[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+	if (memcmp(frame, kBroadcast, 6) == 0)
+		return filter_ & rndis::kFilterBroadcast;
+	/* There is no multicast list, so "multicast" lets all of them through. */
+	return filter_ & (rndis::kFilterMulticast | rndis::kFilterAllMulticast);
+}
+
+/* Puts headers before the frame and adds it to the channel's packet. @return false: no room */
+bool Nic::queue_frame(Channel& channel, uint32_t index, uint32_t length, const Rss::Result& rss)
+{
+	if (channel.rx_count == nvsp::kMaxFramesPerReceive)
+		flush_rx(channel);
+	if (channel.rx_count == 0 ? !channel.out.reserve(packet_space(1))
+				  : !channel.out.fits(packet_space(channel.rx_count + 1))) {
+		if (channel.rx_count != 0) {
+			flush_rx(channel);
+			channel.out.reserve(packet_space(1));
+		}
+		return false;
+	}
+	uint8_t* at = receive_buffer_.at(index);
+	rndis::PacketMessage header{};
+	header.hdr = {rndis::kPacket, kFrameOffset + length};
+	header.data_offset = kFrameOffset - rndis::kOffsetBase;
+	header.data_length = length;
+	if (rss.type != 0) {
+		HashInfo info{{sizeof(HashInfo), rndis::kPpiHashValue, sizeof(rndis::PacketInfo)},
+			      rss.hash};
+		header.ppi_offset = sizeof(header) - rndis::kOffsetBase;
+		header.ppi_length = sizeof(info);
+		memcpy(at + sizeof(header), &info, sizeof(info));
+	}
+	memcpy(at, &header, sizeof(header));
+	channel.rx_index[channel.rx_count] = index;
+	channel.rx_range[channel.rx_count] = {kFrameOffset + length, receive_buffer_.offset(index)};
+	channel.rx_count++;
+	return true;
+}
+
+void Nic::rx_faults(Channel& channel)
+{
+	uint8_t* first = receive_buffer_.at(channel.rx_index[0]);
+	rndis::PacketMessage header;
+	memcpy(&header, first, sizeof(header));
+	if (faults_.fire(Fault::kBadRxRange))
+		channel.rx_range[0] = {0xfffffff0, 0xfffffff8};
+	if (faults_.fire(Fault::kBadRxRndis)) {
+		header.data_offset = 0xfffffff0;
+		header.data_length = 0x20;
+	}
+	if (faults_.fire(Fault::kBadRxPpi)) {
+		rndis::PacketInfo info{0, rndis::kPpiHashValue, sizeof(rndis::PacketInfo)};
+		header.ppi_offset = sizeof(header) - rndis::kOffsetBase;
+		header.ppi_length = sizeof(HashInfo);
+		memcpy(first + sizeof(header), &info, sizeof(info));
+	}
+	memcpy(first, &header, sizeof(header));
+}
+
+/* Announces the frames put together; queue_frame() made sure of the room. */
+void Nic::flush_rx(Channel& channel)
+{
+	uint32_t count = channel.rx_count;
+	channel.rx_count = 0;
+	if (count == 0)
+		return;
+	bool bad_descriptor = false;
+	if (faults_.any()) {
+		rx_faults(channel);
+		channel.bad_index = faults_.fire(Fault::kBadRingIndex);
+		bad_descriptor = faults_.fire(Fault::kBadDescriptor);
+		if (bad_descriptor) /* it will be the first that is not visible yet */
+			channel.signal |= channel.out.commit();
+	}
+	struct {
+		vmbus::TransferPageHeader header;
+		std::array<vmbus::TransferPageRange, nvsp::kMaxFramesPerReceive> ranges;
+	} head;
+	head.header = {receive_buffer_id_, 0, 0, count};
+	memcpy(head.ranges.data(), channel.rx_range.data(), count * sizeof(head.ranges[0]));
+	nvsp::Message body{};
+	body.type = nvsp::kSendRndisPacket;
+	body.rndis.channel_type = nvsp::kChannelData;
+	body.rndis.section_index = nvsp::kNoSection;
+	uint32_t id = receive_buffer_.begin(channel.rx_index.data(), count, channel.index);
+	channel.out.write(vmbus::PacketType::kTransferPages, vmbus::kFlagCompletionRequested, id,
+			  &head, uint32_t(sizeof(head.header) + count * sizeof(head.ranges[0])),
+			  &body, nvsp::message_size(version_));
+	if (bad_descriptor)
+		channel.out.corrupt_descriptor();
+	stats_.rx_packets++;
+	stats_.rx_frames += count;
+}
+
+/* Hands a frame in a sub-allocation to its channel. @return false: it was held */
+bool Nic::deliver(uint32_t index, uint32_t length)
+{
+	Rss::Result rss{0, 0, 0};
+	if (rss_.enabled())
+		rss = rss_.classify(receive_buffer_.at(index) + kFrameOffset, length);
+	/* What the table names may not be there (yet). */
+	if (rss.channel >= channels_.size() || !channels_[rss.channel]->open ||
+	    channels_[rss.channel]->silent)
+		rss.channel = 0;
+	Channel& channel = *channels_[rss.channel];
+	if (queue_frame(channel, index, length, rss))
+		return true;
+	if (held_index_ == ReceiveBuffer::kNone) {
+		stats_.rx_no_buffer++;
+		held_since_ = monotonic_ns();
+	} else if (channels_.size() > 1 && monotonic_ns() - held_since_ > kHoldNs) {
+		held_index_ = ReceiveBuffer::kNone;
+		receive_buffer_.give(index);
+		return true;
+	}
+	held_index_ = index;
+	held_length_ = length;
+	return false;
+}
+
+bool Nic::receive_pass()
+{
+	bool work = false;
+	if (held_index_ != ReceiveBuffer::kNone) {
+		if (!deliver(held_index_, held_length_))
+			return false;
+		held_index_ = ReceiveBuffer::kNone;
+		work = true;
+	}
+	if (!endpoint_->connected())
+		return work;
+	const uint32_t capacity = mtu_ + 4; /* a VLAN tag is not part of the MTU */
+	for (uint32_t n = 0; n < kFramesPerPass; n++) {
+		uint32_t index = receive_buffer_.take();
+		if (index == ReceiveBuffer::kNone) {
+			stats_.rx_no_buffer++;
+			break;
+		}
+		uint8_t* frame = receive_buffer_.at(index) + kFrameOffset;
+		uint32_t length = endpoint_->receive(frame, capacity);
+		if (length == 0) {
+			receive_buffer_.give(index);
+			break;
+		}
+		work = true;
+		if (!passes_filter(frame, length)) {
+			stats_.rx_filtered++;
+			receive_buffer_.give(index);
+			continue;
+		}
+		if (!deliver(index, length))
+			break;
+	}
+	return work;
+}
+
+} // namespace netvsp

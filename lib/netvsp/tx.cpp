@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "nic.hpp"
+
+#include <algorithm>
+
+namespace netvsp
+{
+
+namespace
+{
+
+constexpr uint32_t kVlanTag = 4;
+constexpr uint32_t kMaxPieces = 1024;
+constexpr uint32_t kMaxTotal = 1u << 20;
+
+} // namespace
+
+void Nic::complete_tx(Channel& channel, uint64_t transaction, uint32_t status)
+{
+	nvsp::Message answer{};
+	answer.type = nvsp::kSendRndisPacketComplete;
+	answer.rndis_complete.status = status;
+	send_completion(channel, transaction, &answer, nvsp::message_size(version_));
+}
+
+/**
+ * Lists where the packet's bytes are.
+ *
+ * @param total bytes in pieces_
+ * @param bad set if the packet is malformed in a way that the guest gets an answer for
+ * @return false after a violation
+ */
+bool Nic::gather(Channel& channel, const Packet& packet, const nvsp::Message& message,
+		 uint32_t& total, bool& bad)
+{
+	pieces_.clear();
+	range_ends_.clear();
+	total = 0;
+	if (packet.descriptor.type == uint16_t(vmbus::PacketType::kInband)) {
+		if (message.rndis.section_index >= send_sections_ || !send_buffer_) {
+			violation(channel, "send section " +
+						   std::to_string(message.rndis.section_index) +
+						   " is not there");
+			return false;
+		}
+		if (message.rndis.section_size > config_.section_size) {
+			bad = true;
+			return true;
+		}
+		total = message.rndis.section_size;
+		pieces_.push_back({send_buffer_ + uint64_t(message.rndis.section_index) *
+							  config_.section_size,
+				   total});
+		range_ends_.push_back(total);
+		return true;
+	}
+	if (message.rndis.section_index != nvsp::kNoSection) {
+		violation(channel, "GPA-direct packet with a send section");
+		return false;
+	}
+	const uint8_t* at = packet.base + sizeof(vmbus::PacketDescriptor);
+	uint32_t left = packet.data_offset - uint32_t(sizeof(vmbus::PacketDescriptor));
+	vmbus::GpaDirectHeader header;
+	if (left < sizeof(header)) {
+		violation(channel, "GPA-direct packet without ranges");
+		return false;
+	}
+	memcpy(&header, at, sizeof(header));
+	at += sizeof(header);
+	left -= uint32_t(sizeof(header));
+	if (header.range_count == 0 || header.range_count > vmbus::kMaxGpaRanges) {
+		violation(channel, std::to_string(header.range_count) + " GPA ranges");
+		return false;
+	}
+	for (uint32_t i = 0; i < header.range_count; i++) {
+		vmbus::GpaRange range;
+		if (left < sizeof(range)) {
+			violation(channel, "GPA ranges beyond the packet's end");
+			return false;
+		}
+		memcpy(&range, at, sizeof(range));
+		at += sizeof(range);
+		left -= uint32_t(sizeof(range));
+		if (range.byte_count == 0 || range.byte_offset >= vmbus::kPageSize ||
+		    range.byte_count > kMaxTotal - total) {
+			violation(channel, "GPA range of impossible length or offset");
+			return false;
+		}
+		uint32_t pages = (range.byte_offset + range.byte_count + vmbus::kPageSize - 1) /
+				 vmbus::kPageSize;
+		if (left < uint64_t(pages) * 8 || pieces_.size() + pages > kMaxPieces) {
+			violation(channel, "GPA range without its pages");
+			return false;
+		}
+		uint32_t rest = range.byte_count;
+		uint32_t offset = range.byte_offset;
+		for (uint32_t page = 0; page < pages; page++) {
+			uint64_t pfn;
+			memcpy(&pfn, at + page * 8, sizeof(pfn));
+			uint32_t count = std::min(rest, vmbus::kPageSize - offset);
+			const uint8_t* host =
+				pfn > UINT64_MAX / vmbus::kPageSize
+					? nullptr
+					: link_->memory().translate(pfn * vmbus::kPageSize + offset,
+								    count);
+			if (!host) {
+				violation(channel, "GPA range outside the guest's memory");
+				return false;
+			}
+			if (!pieces_.empty() && pieces_.back().data + pieces_.back().length == host)
+				pieces_.back().length += count;
+			else
+				pieces_.push_back({host, count});
+			rest -= count;
+			offset = 0;
+		}
+		at += pages * 8;
+		left -= pages * 8;
+		total += range.byte_count;
+		range_ends_.push_back(total);
+	}
+	return true;
+}
+
+bool Nic::copy_from_pieces(uint32_t offset, void* to, uint32_t length) const
+{
+	auto* out = static_cast<uint8_t*>(to);
+	for (const Piece& piece : pieces_) {
+		if (offset >= piece.length) {
+			offset -= piece.length;
+			continue;
+		}
+		uint32_t count = std::min(length, piece.length - offset);
+		memcpy(out, piece.data + offset, count);
+		out += count;
+		length -= count;
+		offset = 0;
+		if (length == 0)
+			return true;
+	}
+	return length == 0;
+}
+
+/* Checks one RNDIS message, whose header was copied out, and sends its frame. */
+Nic::Tx Nic::transmit_message(const rndis::PacketMessage& m, uint32_t at)
+{
+	uint32_t length = m.hdr.length;
+	uint32_t body = length - rndis::kOffsetBase;
+	if (m.oob_count != 0 || m.oob_length != 0 || m.oob_offset != 0 || m.vc_handle != 0)
+		return Tx::kBad;
+	if (m.data_length == 0 || m.data_offset < sizeof(m) - rndis::kOffsetBase ||
+	    m.data_offset > body || m.data_length > body - m.data_offset ||
+	    m.data_length > mtu_ + kVlanTag)
+		return Tx::kBad;
+	uint16_t tag = 0;
+	bool tagged = false;
+	if (m.ppi_length != 0) {
+		if (m.ppi_offset < sizeof(m) - rndis::kOffsetBase || m.ppi_offset > body ||
+		    m.ppi_length > body - m.ppi_offset)
+			return Tx::kBad;
+		uint32_t info_at = at + rndis::kOffsetBase + m.ppi_offset;
+		uint32_t end = info_at + m.ppi_length;
+		/* Like the header, per-packet info lies in one range. */
+		auto range = std::upper_bound(range_ends_.begin(), range_ends_.end(), at);
+		if (range == range_ends_.end() || end > *range)
+			return Tx::kBad;
+		while (info_at < end) {
+			rndis::PacketInfo info;
+			uint32_t left = end - info_at;
+			if (left < sizeof(info))
+				return Tx::kBad;
+			copy_from_pieces(info_at, &info, sizeof(info));
+			if (info.size < sizeof(info) || info.size > left || info.offset > info.size)
+				return Tx::kBad;
+			if (info.type == rndis::kPpiVlan) {
+				uint32_t value;
+				if (info.size - info.offset < sizeof(value))
+					return Tx::kBad;
+				copy_from_pieces(info_at + info.offset, &value, sizeof(value));
+				/* priority, CFI, id: the wire has them the other way round */
+				tag = uint16_t((value & 7) << 13 | (value & 8) << 9 |
+					       (value >> 4 & 0xfff));
+				tagged = true;
+			}
+			info_at += info.size;
+		}
+	}
+	if (!link_up_ || !endpoint_->connected()) {
+		stats_.tx_frames++; /* goes nowhere, as on a cable that is not plugged */
+		return Tx::kDone;
+	}
+	const uint8_t* frame = nullptr;
+	uint32_t frame_at = at + rndis::kOffsetBase + m.data_offset;
+	uint32_t frame_length = m.data_length;
+	if (!tagged) {
+		uint32_t offset = frame_at;
+		for (const Piece& piece : pieces_) {
+			if (offset < piece.length) {
+				if (frame_length <= piece.length - offset)
+					frame = piece.data + offset;
+				break;
+			}
+			offset -= piece.length;
+		}
+		if (!frame) {
+			copy_from_pieces(frame_at, scratch_.data(), frame_length);
+			frame = scratch_.data();
+		}
+	} else {
+		if (frame_length < 14)
+			return Tx::kBad;
+		copy_from_pieces(frame_at, scratch_.data(), 12);
+		const uint8_t header[4] = {0x81, 0x00, uint8_t(tag >> 8), uint8_t(tag)};
+		memcpy(scratch_.data() + 12, header, sizeof(header));
+		copy_from_pieces(frame_at + 12, scratch_.data() + 16, frame_length - 12);
+		frame = scratch_.data();
+		frame_length += kVlanTag;
+	}
+	if (!endpoint_->send(frame, frame_length))
+		return Tx::kRetry;
+	stats_.tx_frames++;
+	return Tx::kDone;
+}
+
+Nic::Tx Nic::transmit(Channel& channel, uint32_t total)
+{
+	uint32_t at = channel.tx_offset;
+	uint32_t messages = channel.tx_messages;
+	auto range = range_ends_.begin();
+	while (at < total) {
+		rndis::PacketMessage header;
+		while (range != range_ends_.end() && *range <= at)
+			++range;
+		if (range == range_ends_.end() || *range - at < sizeof(header) ||
+		    ++messages > config_.max_packets)
+			return Tx::kBad;
+		copy_from_pieces(at, &header, sizeof(header));
+		if (header.hdr.type != rndis::kPacket || header.hdr.length < sizeof(header) ||
+		    header.hdr.length > total - at)
+			return Tx::kBad;
+		Tx result = transmit_message(header, at);
+		if (result == Tx::kRetry) {
+			channel.tx_offset = at;
+			channel.tx_messages = messages - 1;
+			return result;
+		}
+		if (result == Tx::kBad)
+			return result;
+		at += header.hdr.length;
+	}
+	return messages == 0 ? Tx::kBad : Tx::kDone;
+}
+
+/* @return false if the packet must stay in the ring for now */
+bool Nic::handle_data(Channel& channel, const Packet& packet, const nvsp::Message& message)
+{
+	if (version_ == 0) {
+		violation(channel, "RNDIS packet before INIT");
+		return true;
+	}
+	bool control = message.rndis.channel_type == nvsp::kChannelControl;
+	if (control ? !reply_room(channel)
+		    : packet.wants_completion() &&
+			      !channel.out.reserve(2 * OutRing::space(nvsp::kSize61)))
+		return false;
+	uint32_t total;
+	bool bad = false;
+	if (!gather(channel, packet, message, total, bad))
+		return true;
+	if (control) {
+		uint8_t copy[4096];
+		if (bad || total > sizeof(copy)) {
+			violation(channel, "RNDIS control message is too long");
+			return true;
+		}
+		copy_from_pieces(0, copy, total);
+		handle_rndis_control(channel, packet, copy, total);
+		return true;
+	}
+	if (!rndis_ready_) {
+		violation(channel, "data before RNDIS INITIALIZE");
+		return true;
+	}
+	Tx result = bad ? Tx::kBad : transmit(channel, total);
+	if (result == Tx::kRetry) {
+		endpoint_full_ = true;
+		return false;
+	}
+	channel.tx_offset = 0;
+	channel.tx_messages = 0;
+	stats_.tx_packets++;
+	uint32_t status = nvsp::kStatusSuccess;
+	if (result == Tx::kBad) {
+		stats_.tx_errors++;
+		status = nvsp::kStatusFailure;
+	}
+	if (!packet.wants_completion())
+		return true;
+	uint64_t id = packet.descriptor.transaction_id;
+	if (faults_.any()) {
+		uint32_t every = faults_.parameter(Fault::kTxFail);
+		if (every != 0 && ++tx_count_ % every == 0)
+			status = nvsp::kStatusFailure;
+		if (faults_.fire(Fault::kBadCompletionId))
+			complete_tx(channel, ~id ^ 0x5a5a, status);
+		if (faults_.fire(Fault::kDoubleCompletion))
+			complete_tx(channel, id, status);
+	}
+	complete_tx(channel, id, status);
+	return true;
+}
+
+} // namespace netvsp
