@@ -8,15 +8,14 @@
 #include <cerrno>
 #include <cstdlib>
 #include <limits>
+#include <vector>
 
 #include "generator_frame.hpp"
 #include "kinds.hpp"
 
-namespace netvsp
-{
+namespace netvsp {
 
-namespace
-{
+namespace {
 
 using generator::Maker;
 using generator::Stamp;
@@ -34,8 +33,7 @@ struct Options {
 	bool tcp = false;
 };
 
-class Generator final : public Endpoint
-{
+class Generator final : public Endpoint {
       public:
 	explicit Generator(const Options& options)
 		: size_(options.size),
@@ -57,9 +55,9 @@ class Generator final : public Endpoint
 		stats_.sent_bytes += length;
 		const uint32_t at = generator::find_payload(frame, length);
 		if (at == 0) {
-			foreign_++;
+			stats_.foreign++;
 		} else if (!generator::read_frame(frame, length, at, stamp)) {
-			corrupted_++;
+			stats_.corrupted++;
 			stats_.errors++;
 		} else {
 			check_order(stamp);
@@ -100,15 +98,6 @@ class Generator final : public Endpoint
 		const uint64_t due = epoch_ + (given_ + 1) * kSecond / rate_;
 		const uint64_t now = clock_ns(CLOCK_MONOTONIC);
 		return due > now ? int64_t(due - now) : 0;
-	}
-
-	std::vector<std::pair<std::string, uint64_t>> extra_stats() const override
-	{
-		return {{"verified", verified_},
-			{"lost", lost_},
-			{"reordered", reordered_},
-			{"corrupted", corrupted_},
-			{"foreign", foreign_}};
 	}
 
       private:
@@ -168,21 +157,21 @@ class Generator final : public Endpoint
 		const uint64_t number = (stamp.sequence & kSequenceMask) + 1;
 		std::vector<uint64_t>* next = find_source(uint16_t(stamp.sequence >> 48));
 
-		verified_++;
+		stats_.verified++;
 		if (!next)
 			return;
 		if (stamp.flow >= next->size())
 			next->resize(std::max<size_t>(stamp.flow + 1u, flows_));
 		uint64_t& expected = (*next)[stamp.flow];
 		if (number < expected) {
-			verified_--;
-			reordered_++;
+			stats_.verified--;
+			stats_.reordered++;
 			stats_.errors++;
 			return;
 		}
 		/* Those before the first one to come back were given before the guest forwarded. */
 		if (expected != 0)
-			lost_ += number - expected;
+			stats_.lost += number - expected;
 		expected = number + 1;
 	}
 
@@ -218,11 +207,6 @@ class Generator final : public Endpoint
 
 	std::vector<Source> sources_;
 	size_t last_source_ = 0;
-	uint64_t verified_ = 0;
-	uint64_t lost_ = 0;
-	uint64_t reordered_ = 0;
-	uint64_t corrupted_ = 0;
-	uint64_t foreign_ = 0;
 };
 
 /* A number in decimal, whole, in lowest..highest. */

@@ -8,11 +8,9 @@
 
 #include "kinds.hpp"
 
-namespace netvsp
-{
+namespace netvsp {
 
-namespace
-{
+namespace {
 
 constexpr size_t kMaxInput = size_t(2) << 30;
 constexpr size_t kOutputBuffer = 1u << 20;
@@ -20,8 +18,7 @@ constexpr int kSnapLength = 65535;
 constexpr uint64_t kFlushNs = 100'000'000;
 
 /* The frames of a capture, in memory: a replay must not wait for a disk. */
-class Replay
-{
+class Replay {
       public:
 	/** @return empty, or what is wrong */
 	std::string load(const std::string& path)
@@ -83,8 +80,7 @@ class Replay
 	uint64_t cut_ = 0;
 };
 
-class Record
-{
+class Record {
       public:
 	Record() = default;
 	Record(const Record&) = delete;
@@ -158,8 +154,7 @@ class Record
 	uint64_t due_ = 0;
 };
 
-class Pcap final : public Endpoint
-{
+class Pcap final : public Endpoint {
       public:
 	/** @return empty, or what is wrong */
 	std::string open(const std::string& in, const std::string& out)
