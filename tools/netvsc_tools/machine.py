@@ -8,8 +8,9 @@ import stat
 import struct
 import tempfile
 from pathlib import Path
+from typing import Callable
 
-from .process import ProcessError, run
+from .process import Process, ProcessError, run
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("NETVSC_BUILD", ROOT / "build")).resolve()
@@ -62,6 +63,11 @@ def no_namespaces() -> str:
     return ""
 
 
+def _at_end(give_back: Callable[[], object]) -> None:
+    """Gives something back at the end, after the processes that use it."""
+    atexit.register(lambda: (Process.kill_all(), give_back()))
+
+
 def _number(name: str) -> int:
     return int((HUGE / name).read_text())
 
@@ -76,7 +82,7 @@ def no_hugepages() -> str:
         if free >= PAGES:
             return ""
         (HUGE / "nr_hugepages").write_text(str(before + PAGES - free))
-        atexit.register(lambda: (HUGE / "nr_hugepages").write_text(str(before)))
+        _at_end(lambda: (HUGE / "nr_hugepages").write_text(str(before)))
         if _number("free_hugepages") >= PAGES:
             return ""
         return f"only {_number('free_hugepages')} of {PAGES} hugepages of 2 MB could be reserved"
@@ -99,7 +105,7 @@ def hugetlbfs() -> tuple[str, str]:
     except ProcessError as error:
         os.rmdir(folder)
         return "", f"no hugetlbfs can be mounted here ({error})"
-    atexit.register(lambda: (run("umount", folder, check=False), os.rmdir(folder)))
+    _at_end(lambda: (run("umount", folder, check=False), os.rmdir(folder)))
     return folder, ""
 
 

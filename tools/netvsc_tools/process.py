@@ -33,12 +33,12 @@ def tail(path: Path, lines: int = 30) -> str:
 
 
 def end_on_signals() -> None:
-    """Makes SIGTERM and SIGHUP end Python in the ordinary way, so that everything is cleaned up."""
+    """Makes SIGINT, SIGTERM and SIGHUP end Python in the ordinary way, so that everything is cleaned up."""
     def end(number: int, _: FrameType | None) -> NoReturn:
         raise SystemExit(128 + number)
 
-    signal.signal(signal.SIGTERM, end)
-    signal.signal(signal.SIGHUP, end)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, end)
 
 
 def die_with_parent() -> None:
