@@ -13,9 +13,11 @@
 #include "generator_frame.hpp"
 #include "kinds.hpp"
 
-namespace netvsp {
+namespace netvsp
+{
 
-namespace {
+namespace
+{
 
 using generator::Maker;
 using generator::Stamp;
@@ -33,7 +35,8 @@ struct Options {
 	bool tcp = false;
 };
 
-class Generator final : public Endpoint {
+class Generator final : public Endpoint
+{
       public:
 	explicit Generator(const Options& options)
 		: size_(options.size),

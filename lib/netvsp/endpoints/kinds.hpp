@@ -11,7 +11,8 @@
 
 #include "endpoint.hpp"
 
-namespace netvsp {
+namespace netvsp
+{
 
 std::unique_ptr<Endpoint> make_null();
 std::unique_ptr<Endpoint> make_loopback();

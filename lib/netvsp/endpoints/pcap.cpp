@@ -8,9 +8,11 @@
 
 #include "kinds.hpp"
 
-namespace netvsp {
+namespace netvsp
+{
 
-namespace {
+namespace
+{
 
 constexpr size_t kMaxInput = size_t(2) << 30;
 constexpr size_t kOutputBuffer = 1u << 20;
@@ -18,7 +20,8 @@ constexpr int kSnapLength = 65535;
 constexpr uint64_t kFlushNs = 100'000'000;
 
 /* The frames of a capture, in memory: a replay must not wait for a disk. */
-class Replay {
+class Replay
+{
       public:
 	/** @return empty, or what is wrong */
 	std::string load(const std::string& path)
@@ -80,7 +83,8 @@ class Replay {
 	uint64_t cut_ = 0;
 };
 
-class Record {
+class Record
+{
       public:
 	Record() = default;
 	Record(const Record&) = delete;
@@ -154,7 +158,8 @@ class Record {
 	uint64_t due_ = 0;
 };
 
-class Pcap final : public Endpoint {
+class Pcap final : public Endpoint
+{
       public:
 	/** @return empty, or what is wrong */
 	std::string open(const std::string& in, const std::string& out)

@@ -7,9 +7,11 @@
 #include "frame_ring.hpp"
 #include "kinds.hpp"
 
-namespace netvsp {
+namespace netvsp
+{
 
-class SwitchPort final : public Endpoint {
+class SwitchPort final : public Endpoint
+{
       public:
 	SwitchPort(std::shared_ptr<Switch> vswitch, size_t queue_bytes)
 		: queue_(queue_bytes), vswitch_(std::move(vswitch))
@@ -69,7 +71,8 @@ class SwitchPort final : public Endpoint {
 	Note destination_;
 };
 
-namespace {
+namespace
+{
 
 uint64_t coarse_clock()
 {

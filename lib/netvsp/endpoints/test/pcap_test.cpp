@@ -12,9 +12,11 @@
 using namespace netvsp;
 using namespace netvsp::test;
 
-namespace {
+namespace
+{
 
-class PcapTest : public ::testing::Test {
+class PcapTest : public ::testing::Test
+{
       protected:
 	PcapTest()
 	{
