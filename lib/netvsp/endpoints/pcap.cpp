@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /** Capture files: one is replayed to the guest, what the guest sends is written to another. */
+#include <atomic>
 #include <cerrno>
+#include <chrono>
+#include <condition_variable>
 #include <cstdio>
 #include <cstring>
+#include <mutex>
 #include <pcap/pcap.h>
+#include <thread>
 #include <vector>
 
 #include "kinds.hpp"
@@ -17,7 +22,7 @@ namespace
 constexpr size_t kMaxInput = size_t(2) << 30;
 constexpr size_t kOutputBuffer = 1u << 20;
 constexpr int kSnapLength = 65535;
-constexpr uint64_t kFlushNs = 100'000'000;
+constexpr std::chrono::milliseconds kFlushInterval{100};
 
 /* The frames of a capture, in memory: a replay must not wait for a disk. */
 class Replay
@@ -83,6 +88,11 @@ class Replay
 	uint64_t cut_ = 0;
 };
 
+/*
+ * Writes a capture. A thread of its own brings what was written to the file: a disk may block,
+ * which the host's thread must not, and the last frames must get there although nobody calls any
+ * more. Stdio's lock is what both share.
+ */
 class Record
 {
       public:
@@ -91,6 +101,14 @@ class Record
 	Record& operator=(const Record&) = delete;
 	~Record()
 	{
+		if (flusher_.joinable()) {
+			{
+				std::lock_guard lock(mutex_);
+				stop_ = true;
+			}
+			wake_.notify_one();
+			flusher_.join();
+		}
 		if (dumper_)
 			pcap_dump_close(dumper_);
 		if (pcap_)
@@ -116,12 +134,11 @@ class Record
 		}
 		/* Whoever follows the file sees its header at once. */
 		pcap_dump_flush(dumper_);
+		flusher_ = std::thread([this] { flush_loop(); });
 		return "";
 	}
 
 	bool active() const { return dumper_ != nullptr; }
-	bool dirty() const { return dirty_; }
-	uint64_t due() const { return due_; }
 
 	void write(const uint8_t* frame, uint32_t length)
 	{
@@ -132,30 +149,50 @@ class Record
 		header.ts.tv_usec = suseconds_t(now % 1000000000u); /* ns by the file's format */
 		header.caplen = header.len = length;
 		pcap_dump(reinterpret_cast<u_char*>(dumper_), &header, frame);
-		if (!dirty_) {
-			dirty_ = true;
-			due_ = clock_ns(CLOCK_MONOTONIC) + kFlushNs;
+		if (!dirty_.load(std::memory_order_relaxed)) {
+			{
+				std::lock_guard lock(mutex_);
+				dirty_ = true;
+			}
+			wake_.notify_one();
 		}
 	}
 
-	/** Writes out what has waited long enough. @return false: the file takes no more */
-	bool flush_due()
+	/** Failed writes since the last call. */
+	uint64_t take_failures()
 	{
-		if (!dirty_ || clock_ns(CLOCK_MONOTONIC) < due_)
-			return true;
-		dirty_ = false;
-		FILE* file = pcap_dump_file(dumper_);
-		const bool ok = pcap_dump_flush(dumper_) == 0 && !ferror(file);
-		if (!ok)
-			clearerr(file); /* so that the next failure is seen as one of its own */
-		return ok;
+		return failures_.load(std::memory_order_relaxed) ? failures_.exchange(0) : 0;
 	}
 
       private:
+	void flush_loop()
+	{
+		std::unique_lock lock(mutex_);
+
+		while (!stop_) {
+			wake_.wait(lock, [this] { return stop_ || dirty_; });
+			/* More frames are likely to follow: one write for all of them. */
+			wake_.wait_for(lock, kFlushInterval, [this] { return stop_; });
+			dirty_ = false;
+			lock.unlock();
+			/* A frame that came in between is either flushed here or makes it dirty. */
+			FILE* file = pcap_dump_file(dumper_);
+			if (pcap_dump_flush(dumper_) != 0 || ferror(file)) {
+				failures_++;
+				clearerr(file); /* so that the next one counts, too */
+			}
+			lock.lock();
+		}
+	}
+
 	pcap_t* pcap_ = nullptr;
 	pcap_dumper_t* dumper_ = nullptr;
-	bool dirty_ = false;
-	uint64_t due_ = 0;
+	std::thread flusher_;
+	std::mutex mutex_;
+	std::condition_variable wake_;
+	bool stop_ = false;
+	std::atomic<bool> dirty_{false};
+	std::atomic<uint64_t> failures_{0};
 };
 
 class Pcap final : public Endpoint
@@ -200,26 +237,13 @@ class Pcap final : public Endpoint
 			stats_.received_bytes += length;
 			return length;
 		}
-		/* Also called when nothing is sent: the last frames must get to the file, too. */
 		flush();
 		return 0;
 	}
 
-	void flush() override
-	{
-		if (!record_.flush_due())
-			stats_.errors++;
-	}
+	void flush() override { stats_.errors += record_.take_failures(); }
 
-	int64_t wait_ns() const override
-	{
-		if (!replay_.done())
-			return 0;
-		if (!record_.dirty())
-			return -1;
-		const uint64_t now = clock_ns(CLOCK_MONOTONIC);
-		return record_.due() > now ? int64_t(record_.due() - now) : 0;
-	}
+	int64_t wait_ns() const override { return replay_.done() ? -1 : 0; }
 
       private:
 	Replay replay_;
