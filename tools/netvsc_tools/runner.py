@@ -64,7 +64,8 @@ class Reader:
             self.current, self.lines = begin[1], []
         elif (end := END.search(line)) and end[2] == self.current:
             status = {"OK": "passed", "FAILED": "failed", "SKIPPED": "skipped"}[end[1]]
-            self.finish(status, int(end[3]) / 1000, self.reason() if status == "skipped" else "")
+            reason = {"skipped": self.reason, "failed": self.first_line, "passed": str}[status]()
+            self.finish(status, int(end[3]) / 1000, reason)
         elif self.current:
             self.lines.append(line)
 
@@ -73,6 +74,10 @@ class Reader:
         text = "\n".join(self.lines)
         where = text.find("Skipped")
         return " ".join(text[where + len("Skipped"):].lstrip(": \n").split()) if where >= 0 else ""
+
+    def first_line(self) -> str:
+        """Where a failed case failed."""
+        return next((line.strip()[:160] for line in self.lines if line.strip()), "")
 
     def finish(self, status: str, seconds: float, reason: str) -> None:
         self.failed |= status == "failed"
