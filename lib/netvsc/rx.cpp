@@ -20,14 +20,22 @@ Rx::~Rx()
 
 void Rx::configure(const RxConfig& config)
 {
+	lock_.lock();
 	buffer_ = config.buffer;
 	begin_ = config.begin;
 	end_ = config.end;
-	if (holds_ != nullptr)
-		std::exchange(holds_, nullptr)->orphan();
-	pending_.reset(new uint64_t[kPending + config.holds]);
-	if (config.holds != 0)
-		holds_ = HoldPool::create(config.holds, config.keep);
+	if (config.holds != hold_count_) {
+		if (holds_ != nullptr)
+			std::exchange(holds_, nullptr)->orphan();
+		/* Room for all holds besides the rest; what waits in the array stays. */
+		std::unique_ptr<uint64_t[]> pending(new uint64_t[kPending + config.holds]);
+		std::copy_n(&pending_[0], std::min(pending_count_, kPending), &pending[0]);
+		pending_ = std::move(pending);
+		if (config.holds != 0)
+			holds_ = HoldPool::create(config.holds, config.keep);
+		hold_count_ = config.holds;
+	}
+	lock_.unlock();
 }
 
 void Rx::set_tx(Tx* tx)

@@ -87,6 +87,17 @@ class Rx {
 		return hold_;
 	}
 
+	/** Drops the frames that are in the ring, counted as missed. */
+	template <class DropHold> void discard(DropHold&& drop_hold)
+	{
+		const RxStats before = stats_;
+		const uint32_t n = receive(
+			~0u, [](const Frame&) { return true; }, drop_hold);
+		stats_.frames = before.frames;
+		stats_.bytes = before.bytes;
+		stats_.missed += n;
+	}
+
 	/**
 	 * Takes completions and control messages wherever they are in the ring. Does nothing if
 	 * another thread is at it.
@@ -175,6 +186,7 @@ class Rx {
 	uint64_t transaction_ = 0; /* of the packet that is being delivered */
 	Hold* hold_ = nullptr;     /* of the same packet */
 	HoldPool* holds_ = nullptr;
+	uint32_t hold_count_ = 0;
 	RxStats stats_;
 	uint32_t pending_count_ = 0;
 	std::unique_ptr<uint64_t[]> pending_;

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Registers "vmbus" with EAL. DPDK has a bus of that name for Linux; where both are loaded, this one
+ * takes the other's place before it probes anything, so that no device gets two drivers.
+ */
+#include "bus.hpp"
+
+#include <vector>
+
+#include "log.hpp"
+#include "vmbus/guid.hpp"
+
+RTE_LOG_REGISTER(vmbus_bus_logtype, bus.vmbus, NOTICE)
+
+namespace vmbus::bus {
+
+static std::vector<const Driver*>& drivers()
+{
+	static std::vector<const Driver*> list; /* drivers register before main() */
+	return list;
+}
+
+void register_driver(const Driver& driver)
+{
+	drivers().push_back(&driver);
+}
+
+const Driver* find_driver(const Guid& class_id)
+{
+	for (const Driver* driver : drivers())
+		if (driver->class_id == class_id)
+			return driver;
+	return nullptr;
+}
+
+static int scan();
+
+static int probe()
+{
+	return 0;
+}
+
+static rte_device* find_device(const rte_device*, rte_dev_cmp_t, const void*)
+{
+	return nullptr;
+}
+
+/* A device of this bus is named by its instance GUID. */
+static int parse(const char* name, void* address)
+{
+	Guid guid;
+	if (!parse_guid(name, guid))
+		return -1;
+	if (address != nullptr)
+		std::memcpy(address, &guid, sizeof(guid));
+	return 0;
+}
+
+static constexpr rte_bus make_bus()
+{
+	rte_bus bus{};
+	bus.scan = scan;
+	bus.probe = probe;
+	bus.find_device = find_device;
+	bus.parse = parse;
+	return bus;
+}
+
+/* Registered by a constructor that runs before dynamic initialisation. */
+static constinit rte_bus vmbus_bus = make_bus();
+
+/* EAL scans all buses before it probes any: the moment to take over. */
+static int scan()
+{
+	rte_bus* other = rte_bus_find(
+		nullptr,
+		[](const rte_bus* bus, const void* own) {
+			return bus == own || std::strcmp(rte_bus_name(bus), "vmbus") != 0 ? 1 : 0;
+		},
+		&vmbus_bus);
+	if (other != nullptr) {
+		vmbus_bus.conf = other->conf; /* -a and -b may have reached that one */
+		rte_bus_unregister(other);
+		VMBUS_LOG(NOTICE, "this driver takes the vmbus bus over from DPDK's own");
+	}
+	return 0;
+}
+
+} // namespace vmbus::bus
+
+using vmbus::bus::vmbus_bus;
+RTE_REGISTER_BUS(vmbus, vmbus_bus)

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * The vmbus bus: what its device drivers and its ways to a host have in common.
+ *
+ * A device is found by one of the ways to a host (here: the emulated host behind a vdev) and handed
+ * to the driver of its class.
+ */
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "compat.hpp"
+#include "vmbus/device.hpp"
+
+namespace vmbus::bus {
+
+struct Driver;
+
+/** A device on the bus, and the driver's hold on it. */
+struct BusDevice {
+	std::unique_ptr<vmbus::Device> device;
+	rte_device* parent = nullptr; /**< EAL's device, to which the driver's ports belong */
+	std::string name;             /**< of the port: unique, a valid ethdev name */
+	std::string args;             /**< "key=value,..." for the driver */
+	Milliseconds timeout{60000};  /**< of each command to the host */
+	const Driver* driver = nullptr;
+	void* driver_data = nullptr;
+};
+
+/** A driver of one class of devices. */
+struct Driver {
+	Guid class_id;
+	const char* name;
+	/** Takes the device over. @return 0 or a negative errno; then the device is untouched */
+	int (*probe)(BusDevice& device);
+	/** Gives the device back, closed. */
+	void (*remove)(BusDevice& device);
+	/** The host took the device away: tell the application. Called on EAL's interrupt thread. */
+	void (*gone)(BusDevice& device);
+	/** Which keys of the device's arguments are the driver's. Null-terminated. */
+	const char* const* arg_keys;
+};
+
+void register_driver(const Driver& driver);
+const Driver* find_driver(const Guid& class_id);
+
+} // namespace vmbus::bus

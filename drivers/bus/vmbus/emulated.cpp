@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * --vdev=netvspN: NICs of an emulated host.
+ *
+ *   endpoint=...      a NIC of the host inside this process, with the host's options for it
+ *   socket=PATH       all NICs of the host that listens there (netvsp --socket=PATH)
+ *
+ * All vdevs without a socket are NICs of one host. Options of the driver may follow in either form.
+ */
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "link.hpp"
+#include "log.hpp"
+#include "netvsp/host.hpp"
+#include "vmbus/guid.hpp"
+
+namespace vmbus::bus {
+
+namespace {
+
+/* The host inside this process, and the connection to it: made by the first NIC. */
+struct LocalHost {
+	netvsp::Host host;
+	std::unique_ptr<Link> link;
+	uint32_t nics = 0;
+};
+
+struct Emulated {
+	rte_vdev_device* vdev = nullptr;
+	Guid nic{};                 /* of the local host */
+	std::unique_ptr<Link> link; /* to a host elsewhere */
+};
+
+struct Arguments {
+	netvsp::NicConfig nic;
+	std::string nic_keys; /* which were given, for messages */
+	std::string socket;
+	std::string driver;
+	user::BufferSizes sizes;
+	uint32_t timeout_ms = 60000;
+};
+
+/* Never destroyed: EAL removes the vdevs at its own end, after static destructors of plugins. */
+LocalHost* local;
+std::vector<std::unique_ptr<Emulated>>& all()
+{
+	static auto* list = new std::vector<std::unique_ptr<Emulated>>;
+	return *list;
+}
+
+Error parse_number(const std::string& key, const std::string& value, uint32_t low, uint32_t high,
+		   uint32_t& out)
+{
+	uint32_t n = 0;
+	const auto [end, rc] = std::from_chars(value.data(), value.data() + value.size(), n);
+	if (rc != std::errc() || end != value.data() + value.size() || n < low || n > high)
+		return {EINVAL, key + "=" + value + ": must be a number from " +
+					std::to_string(low) + " to " + std::to_string(high)};
+	out = n;
+	return {};
+}
+
+bool is_driver_key(const std::string& key)
+{
+	const Driver* driver = find_driver(kNetvscClass);
+	if (driver == nullptr)
+		return false;
+	for (const char* const* k = driver->arg_keys; *k != nullptr; k++)
+		if (key == *k)
+			return true;
+	return false;
+}
+
+Error parse_pair(const std::string& key, const std::string& value, Arguments& args)
+{
+	uint32_t n = 0;
+	if (key == "socket") {
+		if (value.empty())
+			return {EINVAL, "socket= needs a path"};
+		args.socket = value;
+	} else if (key == "timeout") {
+		if (Error e = parse_number(key, value, 10, 600000, n))
+			return e;
+		args.timeout_ms = n;
+	} else if (key == "ring_kb") {
+		if (Error e = parse_number(key, value, 32, 16384, n))
+			return e;
+		args.sizes.ring = n / 4 * 4096;
+	} else if (key == "recv_kb") {
+		if (Error e = parse_number(key, value, 256, 32768, n))
+			return e;
+		args.sizes.receive = n / 4 * 4096;
+	} else if (key == "send_kb") {
+		if (Error e = parse_number(key, value, 64, 32768, n))
+			return e;
+		args.sizes.send = n / 4 * 4096;
+	} else if (is_driver_key(key)) {
+		args.driver += (args.driver.empty() ? "" : ",") + key + "=" + value;
+	} else {
+		const std::string wrong = netvsp::parse_nic_option(key, value, args.nic);
+		if (!wrong.empty())
+			return {EINVAL, wrong};
+		args.nic_keys += (args.nic_keys.empty() ? "" : ", ") + key;
+	}
+	return {};
+}
+
+Error parse(const char* text, Arguments& args)
+{
+	rte_kvargs* list = rte_kvargs_parse(text, nullptr);
+	if (list == nullptr)
+		return {EINVAL, std::string("cannot parse '") + text + "': want key=value,..."};
+	Error error;
+	for (uint32_t i = 0; i < list->count && !error; i++) {
+		const rte_kvargs_pair& pair = list->pairs[i];
+		if (pair.value == nullptr)
+			error = {EINVAL, std::string(pair.key) + ": want " + pair.key + "=value"};
+		else
+			error = parse_pair(pair.key, pair.value, args);
+	}
+	rte_kvargs_free(list);
+	if (!error && !args.socket.empty() && !args.nic_keys.empty())
+		error = {EINVAL, args.nic_keys + ": the host behind socket= decides that"};
+	return error;
+}
+
+/* CPUs without an lcore; all if there is none: the host is a neighbour, not part of the guest. */
+std::vector<int> host_cpus()
+{
+	std::vector<int> cpus;
+	for (int cpu = 0; cpu < ::sysconf(_SC_NPROCESSORS_CONF); cpu++) {
+		bool taken = false;
+		for (unsigned int lcore = 0; lcore < RTE_MAX_LCORE; lcore++) {
+			const rte_cpuset_t set = rte_lcore_cpuset(lcore);
+			taken |= rte_lcore_is_enabled(lcore) && CPU_ISSET(cpu, &set);
+		}
+		if (!taken)
+			cpus.push_back(cpu);
+	}
+	if (cpus.empty())
+		for (int cpu = 0; cpu < ::sysconf(_SC_NPROCESSORS_CONF); cpu++)
+			cpus.push_back(cpu);
+	return cpus;
+}
+
+Error start_local(Milliseconds timeout)
+{
+	int ends[2];
+	if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
+		return Error::system("socketpair");
+	auto fresh = std::make_unique<LocalHost>();
+	fresh->host.set_log([](const std::string& line) {
+		VMBUS_LOG(INFO, "netvsp: %s", line.c_str());
+	});
+	std::string wrong;
+	if (!fresh->host.adopt(ends[1], wrong)) {
+		::close(ends[0]);
+		return {EIO, "the emulated host does not start: " + wrong};
+	}
+	fresh->host.start(host_cpus());
+	std::shared_ptr<user::Connection> connection;
+	if (Error error = user::Connection::adopt(ends[0], true, timeout, connection))
+		return error;
+	if (Error error = Link::create(std::move(connection), fresh->link))
+		return error;
+	local = fresh.release();
+	return {};
+}
+
+void release_local()
+{
+	if (local->nics == 0)
+		delete std::exchange(local, nullptr);
+}
+
+std::unique_ptr<BusDevice> make_device(rte_vdev_device* vdev, const Arguments& args,
+				       const std::string& name)
+{
+	auto device = std::make_unique<BusDevice>();
+	device->parent = &vdev->device;
+	device->name = name;
+	device->args = args.driver;
+	device->timeout = Milliseconds(args.timeout_ms);
+	return device;
+}
+
+Error probe_local(Emulated& emulated, const Arguments& args)
+{
+	const std::string name = rte_vdev_device_name(emulated.vdev);
+	if (local == nullptr)
+		if (Error error = start_local(Milliseconds(args.timeout_ms)))
+			return error;
+	netvsp::NicConfig config = args.nic;
+	if (config.name.empty())
+		config.name = name;
+	std::string wrong;
+	if (!local->host.add_nic(config, emulated.nic, wrong)) {
+		release_local();
+		return {EINVAL, wrong};
+	}
+	local->nics++;
+	user::OfferChannel offer{};
+	Error error = local->link->wait_for_offer(emulated.nic, offer);
+	if (!error)
+		error = local->link->attach(offer, args.sizes,
+					    make_device(emulated.vdev, args, name));
+	if (error) {
+		local->host.remove_nic(emulated.nic);
+		local->nics--;
+		release_local();
+	}
+	return error;
+}
+
+Error probe_socket(Emulated& emulated, const Arguments& args)
+{
+	std::shared_ptr<user::Connection> connection;
+	if (Error error = user::Connection::connect(args.socket, Milliseconds(args.timeout_ms),
+						    connection))
+		return error;
+	if (Error error = Link::create(std::move(connection), emulated.link))
+		return error;
+	const auto offers = emulated.link->offers();
+	if (offers.empty())
+		return {ENODEV, "the host at " + args.socket + " offers no NIC"};
+	uint32_t n = 0;
+	for (const user::OfferChannel& offer : offers) {
+		std::string name = rte_vdev_device_name(emulated.vdev);
+		if (n++ != 0)
+			name += "_" + std::to_string(n - 1);
+		if (Error error = emulated.link->attach(offer, args.sizes,
+							make_device(emulated.vdev, args, name)))
+			return error;
+	}
+	return {};
+}
+
+int probe(rte_vdev_device* vdev)
+{
+	const char* name = rte_vdev_device_name(vdev);
+	if (rte_eal_process_type() != RTE_PROC_PRIMARY) {
+		VMBUS_LOG(ERR, "%s: secondary processes are not supported", name);
+		return -ENOTSUP;
+	}
+	Arguments args;
+	auto emulated = std::make_unique<Emulated>();
+	emulated->vdev = vdev;
+	Error error = parse(rte_vdev_device_args(vdev), args);
+	if (!error)
+		error = args.socket.empty() ? probe_local(*emulated, args)
+					    : probe_socket(*emulated, args);
+	if (error) {
+		VMBUS_LOG(ERR, "%s: %s", name, error.what.c_str());
+		return -error.code;
+	}
+	all().push_back(std::move(emulated));
+	return 0;
+}
+
+int remove(rte_vdev_device* vdev)
+{
+	auto& list = all();
+	const auto it = std::find_if(list.begin(), list.end(),
+				     [&](const auto& e) { return e->vdev == vdev; });
+	if (it == list.end())
+		return -ENODEV;
+	std::unique_ptr<Emulated> emulated = std::move(*it);
+	list.erase(it);
+	if (emulated->link == nullptr) {
+		local->link->detach(&vdev->device);
+		local->host.remove_nic(emulated->nic);
+		local->nics--;
+		release_local();
+	}
+	return 0;
+}
+
+constexpr rte_vdev_driver make_driver()
+{
+	rte_vdev_driver driver{};
+	driver.probe = probe;
+	driver.remove = remove;
+	return driver;
+}
+
+constinit rte_vdev_driver netvsp_driver = make_driver();
+
+} // namespace
+
+} // namespace vmbus::bus
+
+using vmbus::bus::netvsp_driver;
+RTE_PMD_REGISTER_VDEV(netvsp, netvsp_driver);
+RTE_PMD_REGISTER_PARAM_STRING(netvsp, "endpoint=<null|generator|loopback|tap:NAME|pcap:IN:OUT|switch> "
+				      "socket=<path> mac=<xx:xx:xx:xx:xx:xx> mtu=<68-9202> "
+				      "queues=<1-64> nvsp=<1|2|4|5|6|6.1> timeout=<ms> "
+				      "ring_kb=<n> recv_kb=<n> send_kb=<n>");

@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "link.hpp"
+
+#include <algorithm>
+#include <thread>
+
+#include "log.hpp"
+#include "memory_table.hpp"
+#include "vmbus/guid.hpp"
+
+namespace vmbus::bus {
+
+Link::Link(std::shared_ptr<user::Connection> connection) : connection_(std::move(connection))
+{
+}
+
+Error Link::create(std::shared_ptr<user::Connection> connection, std::unique_ptr<Link>& out)
+{
+	std::unique_ptr<Link> link(new Link(std::move(connection)));
+	user::Connection& c = *link->connection_;
+	/* Runs in a probe, on the main lcore, before the application maps more memory. */
+	if (Error error = share_memory(c))
+		return error;
+	follow_memory(c);
+	link->interrupt_ = rte_intr_instance_alloc(RTE_INTR_INSTANCE_F_PRIVATE);
+	if (link->interrupt_ == nullptr)
+		return {ENOMEM, "no memory for an interrupt handle"};
+	rte_intr_fd_set(link->interrupt_, c.fd());
+	rte_intr_type_set(link->interrupt_, RTE_INTR_HANDLE_EXT);
+	c.set_notify([l = link.get()] { l->take_events(); });
+	if (int rc = rte_intr_callback_register(link->interrupt_, on_readable, link.get()); rc < 0)
+		return {-rc, "EAL takes no interrupt callback"};
+	link->interrupt_on_ = true;
+	out = std::move(link);
+	return {};
+}
+
+Link::~Link()
+{
+	if (interrupt_on_)
+		rte_intr_callback_unregister_sync(interrupt_, on_readable, this);
+	connection_->set_notify(nullptr);
+	rte_eal_alarm_cancel(on_alarm, this);
+	for (;;) {
+		std::unique_ptr<BusDevice> device;
+		{
+			std::lock_guard lock(mutex_);
+			if (devices_.empty())
+				break;
+			device = std::move(devices_.back());
+			devices_.pop_back();
+		}
+		remove(std::move(device));
+	}
+	unfollow_memory(*connection_);
+	rte_intr_instance_free(interrupt_);
+}
+
+void Link::on_readable(void* arg)
+{
+	auto* link = static_cast<Link*>(arg);
+	link->connection_->dispatch();
+	/* A closed socket stays readable: EAL would call for ever. */
+	if (link->connection_->disconnected())
+		rte_intr_callback_unregister_pending(
+			link->interrupt_, on_readable, link,
+			[](rte_intr_handle*, void* l) { static_cast<Link*>(l)->interrupt_on_ = false; });
+}
+
+void Link::take_events()
+{
+	bool gone = false;
+	for (const user::Event& event : connection_->take_events()) {
+		std::lock_guard lock(mutex_);
+		const auto mark = [&](BusDevice& device) {
+			user_device(device).mark_rescinded();
+			gone_.push_back(&device);
+			gone = true;
+		};
+		switch (event.kind) {
+		case user::Event::kOffer:
+			if (event.offer.subchannel_index == 0) {
+				offers_.push_back(event.offer);
+				break;
+			}
+			for (auto& device : devices_)
+				if (device->device->instance_id() == event.offer.instance_id)
+					user_device(*device).add_subchannel(event.offer);
+			break;
+		case user::Event::kRescind:
+			rescinded(event.relid, mark);
+			break;
+		case user::Event::kDisconnected:
+			VMBUS_LOG(NOTICE, "the host closed the connection");
+			offers_.clear();
+			for (auto& device : devices_)
+				mark(*device);
+			break;
+		}
+	}
+	if (gone)
+		schedule_gone();
+}
+
+template <class Mark> void Link::rescinded(uint32_t relid, Mark&& mark)
+{
+	for (auto& device : devices_)
+		if (user_device(*device).relid() == relid) {
+			mark(*device); /* its channels are released when the driver let go */
+			return;
+		}
+	for (auto& device : devices_)
+		user_device(*device).drop_subchannel(relid);
+	std::erase_if(offers_, [&](const auto& o) { return o.relid == relid; });
+	connection_->release_relid(relid);
+}
+
+/* Applications are told on the interrupt thread, where no lock of anybody's is held. */
+void Link::schedule_gone()
+{
+	if (rte_eal_alarm_set(1, on_alarm, this) != 0)
+		VMBUS_LOG(ERR, "cannot tell the application that a device is gone");
+}
+
+void Link::on_alarm(void* arg)
+{
+	auto* link = static_cast<Link*>(arg);
+	for (;;) {
+		BusDevice* device;
+		{
+			std::lock_guard lock(link->mutex_);
+			if (link->gone_.empty())
+				return;
+			device = link->gone_.back();
+			link->gone_.pop_back();
+		}
+		VMBUS_LOG(NOTICE, "%s: the device is gone", device->name.c_str());
+		device->driver->gone(*device);
+	}
+}
+
+std::vector<user::OfferChannel> Link::offers()
+{
+	connection_->dispatch();
+	std::lock_guard lock(mutex_);
+	return offers_;
+}
+
+Error Link::wait_for_offer(const Guid& instance, user::OfferChannel& offer)
+{
+	const auto deadline = std::chrono::steady_clock::now() + connection_->timeout();
+	for (;;) {
+		for (const user::OfferChannel& o : offers())
+			if (o.instance_id == instance) {
+				offer = o;
+				return {};
+			}
+		if (connection_->disconnected())
+			return {ENOTCONN, "the host closed the connection"};
+		if (std::chrono::steady_clock::now() >= deadline)
+			return {ETIMEDOUT, "the host did not offer its new NIC"};
+		std::this_thread::sleep_for(std::chrono::microseconds(200));
+	}
+}
+
+Error Link::attach(const user::OfferChannel& offer, const user::BufferSizes& sizes,
+		   std::unique_ptr<BusDevice> device)
+{
+	const Driver* driver = find_driver(offer.class_id);
+	if (driver == nullptr)
+		return {ENODEV, "no driver for devices of class " + to_string(offer.class_id)};
+	device->device = std::make_unique<user::UserDevice>(connection_, offer, sizes);
+	device->driver = driver;
+	BusDevice* d = device.get();
+	{
+		std::lock_guard lock(mutex_);
+		std::erase_if(offers_, [&](const auto& o) { return o.relid == offer.relid; });
+		devices_.push_back(std::move(device));
+	}
+	const int rc = driver->probe(*d);
+	if (rc == 0)
+		return {};
+	std::lock_guard lock(mutex_);
+	std::erase(gone_, d);
+	std::erase_if(devices_, [d](const auto& other) { return other.get() == d; });
+	offers_.push_back(offer);
+	return {-rc, std::string(driver->name) + " did not take the device"};
+}
+
+void Link::remove(std::unique_ptr<BusDevice> device)
+{
+	device->driver->remove(*device);
+	device->device->close();
+	if (device->device->gone())
+		user_device(*device).release();
+}
+
+void Link::detach(const rte_device* parent)
+{
+	for (;;) {
+		std::unique_ptr<BusDevice> device;
+		{
+			std::lock_guard lock(mutex_);
+			const auto it = std::find_if(devices_.begin(), devices_.end(),
+						     [&](const auto& d) { return d->parent == parent; });
+			if (it == devices_.end())
+				return;
+			device = std::move(*it);
+			devices_.erase(it);
+			std::erase(gone_, device.get());
+		}
+		settle_alarm();
+		remove(std::move(device));
+	}
+}
+
+/* Returns when no other thread is telling the application about a device any more. */
+void Link::settle_alarm()
+{
+	rte_eal_alarm_cancel(on_alarm, this); /* waits, unless this is called by the alarm */
+	std::lock_guard lock(mutex_);
+	if (!gone_.empty())
+		schedule_gone();
+}
+
+bool Link::has_devices()
+{
+	std::lock_guard lock(mutex_);
+	return !devices_.empty();
+}
+
+} // namespace vmbus::bus

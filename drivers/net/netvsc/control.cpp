@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Modes, addresses, MTU and link: what the application asks of the host, and what the host tells. */
+#include "netvsc.hpp"
+
+namespace netvsc {
+
+using vmbus::Error;
+
+Error apply_filter(Port& port)
+{
+	const rte_eth_dev_data& data = *port.ethdev->data;
+	uint32_t filter = 0;
+	if (data.dev_started != 0) {
+		filter = rndis::kFilterDirected | rndis::kFilterBroadcast | rndis::kFilterMulticast;
+		if (data.all_multicast != 0)
+			filter |= rndis::kFilterAllMulticast;
+		if (data.promiscuous != 0)
+			filter = rndis::kFilterPromiscuous;
+	}
+	return port.session.set_packet_filter(filter);
+}
+
+/* ethdev sets the mode in its data after the operation: this one sets it for the filter. */
+static int set_mode(rte_eth_dev* dev, uint8_t promiscuous, uint8_t all_multicast, const char* doing)
+{
+	Port& port = port_of(dev);
+	rte_eth_dev_data& data = *dev->data;
+	if (data.dev_started == 0)
+		return 0; /* told when the port starts */
+	const uint8_t old_promiscuous = data.promiscuous;
+	const uint8_t old_all_multicast = data.all_multicast;
+	data.promiscuous = promiscuous & 1;
+	data.all_multicast = all_multicast & 1;
+	Error error = apply_filter(port);
+	data.promiscuous = old_promiscuous & 1;
+	data.all_multicast = old_all_multicast & 1;
+	return error ? failed(port, doing, error) : 0;
+}
+
+int promiscuous_enable(rte_eth_dev* dev)
+{
+	return set_mode(dev, 1, dev->data->all_multicast, "promiscuous mode on");
+}
+
+int promiscuous_disable(rte_eth_dev* dev)
+{
+	return set_mode(dev, 0, dev->data->all_multicast, "promiscuous mode off");
+}
+
+int allmulticast_enable(rte_eth_dev* dev)
+{
+	return set_mode(dev, dev->data->promiscuous, 1, "all-multicast mode on");
+}
+
+int allmulticast_disable(rte_eth_dev* dev)
+{
+	return set_mode(dev, dev->data->promiscuous, 0, "all-multicast mode off");
+}
+
+int mac_addr_set(rte_eth_dev* dev, rte_ether_addr* address)
+{
+	Port& port = port_of(dev);
+	std::array<uint8_t, 6> mac;
+	std::memcpy(mac.data(), address->addr_bytes, mac.size());
+	if (Error error = port.session.set_mac(mac))
+		return failed(port, "set the MAC address", error);
+	return 0;
+}
+
+int mtu_set(rte_eth_dev* dev, uint16_t mtu)
+{
+	Port& port = port_of(dev);
+	if (mtu == port.session.info().mtu)
+		return 0;
+	if (dev->data->dev_started != 0)
+		return failed(port, "set the MTU", {EBUSY, "stop the port first"});
+	const uint32_t old = port.session.info().mtu;
+	Error error = reconnect(port, mtu);
+	if (error)
+		return failed(port, "set the MTU", error);
+	if (const uint32_t granted = port.session.info().mtu; granted != mtu) {
+		if ((error = reconnect(port, old)))
+			return failed(port, "restore the MTU", error);
+		return failed(port, "set the MTU",
+			      {EINVAL, "the host grants " + std::to_string(granted) + ", not " +
+					       std::to_string(mtu)});
+	}
+	return 0;
+}
+
+int link_update(rte_eth_dev* dev, int)
+{
+	Port& port = port_of(dev);
+	if (!port.gone)
+		port.session.poll();
+	rte_eth_link link{};
+	const bool up = !port.gone && dev->data->dev_started != 0 && port.session.link_up();
+	link.link_status = up ? RTE_ETH_LINK_UP : RTE_ETH_LINK_DOWN;
+	link.link_speed = up ? static_cast<uint32_t>(port.session.speed_bps() / 1000000)
+			     : uint32_t{RTE_ETH_SPEED_NUM_NONE};
+	link.link_duplex = RTE_ETH_LINK_FULL_DUPLEX;
+	link.link_autoneg = RTE_ETH_LINK_FIXED;
+	return rte_eth_linkstatus_set(dev, &link);
+}
+
+/* On the interrupt thread: callbacks of the application may do as they like here. */
+static void on_alarm(void* arg)
+{
+	Port& port = *static_cast<Port*>(arg);
+	link_update(port.ethdev, 0);
+	if (port.ethdev->data->dev_conf.intr_conf.lsc != 0)
+		rte_eth_dev_callback_process(port.ethdev, RTE_ETH_EVENT_INTR_LSC, nullptr);
+}
+
+void watch_session(Port& port)
+{
+	port.session.set_on_event([&port](Session::Event event) {
+		if (event == Session::Event::kLink)
+			rte_eal_alarm_set(1, on_alarm, &port);
+	});
+}
+
+void unwatch_session(Port& port)
+{
+	port.session.set_on_event(nullptr);
+	rte_eal_alarm_cancel(on_alarm, &port);
+}
+
+void device_gone(Port& port)
+{
+	__atomic_store_n(&port.gone, true, __ATOMIC_RELAXED);
+	link_update(port.ethdev, 0);
+	rte_eth_dev_callback_process(port.ethdev, RTE_ETH_EVENT_INTR_LSC, nullptr);
+	rte_eth_dev_callback_process(port.ethdev, RTE_ETH_EVENT_INTR_RMV, nullptr);
+}
+
+} // namespace netvsc

@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A port's life: probe, configure, start, stop, close. */
+#include "hold_mbuf.hpp"
+#include "netvsc.hpp"
+#include "vmbus/guid.hpp"
+
+RTE_LOG_REGISTER(netvsc_logtype, pmd.net.netvsc, NOTICE)
+
+namespace netvsc {
+
+using vmbus::Error;
+using vmbus::bus::BusDevice;
+
+static constexpr uint64_t kRxOffloads = RTE_ETH_RX_OFFLOAD_SCATTER;
+static constexpr uint64_t kTxOffloads = RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
+
+/* How long the host may take to read what was sent before the port stops. */
+static constexpr vmbus::Milliseconds kDrainTimeout{2000};
+
+int failed(const Port& port, const char* doing, const Error& error)
+{
+	NETVSC_LOG(ERR, "%s: %s: %s", port.name().c_str(), doing, error.what.c_str());
+	return -error.code;
+}
+
+Error reconnect(Port& port, uint32_t mtu)
+{
+	drop_pipelines(port);
+	if (port.gone)
+		return {ENODEV, "the device is gone"};
+	return port.session.connect(port.session_config(mtu));
+}
+
+static int configure(rte_eth_dev* dev)
+{
+	/* The MTU of the configuration is agreed with the host here; ethdev calls no mtu_set. */
+	return mtu_set(dev, dev->data->mtu);
+}
+
+static int info_get(rte_eth_dev* dev, rte_eth_dev_info* info)
+{
+	const Port& port = port_of(dev);
+	info->min_mtu = kMinMtu;
+	info->max_mtu = port.session.info().nvsp_version >= nvsp::kVersion2 ? kMaxMtu : 1500;
+	info->min_rx_bufsize = 64;
+	info->max_rx_pktlen = info->max_mtu + kEthernetHeader + kVlanTag;
+	info->max_rx_queues = kMaxQueues;
+	info->max_tx_queues = kMaxQueues;
+	info->max_mac_addrs = 1;
+	info->rx_offload_capa = kRxOffloads;
+	info->rx_queue_offload_capa = 0;
+	info->tx_offload_capa = kTxOffloads;
+	info->rx_desc_lim = {kMaxDescriptors, kMinDescriptors, 1, 0, 0};
+	info->tx_desc_lim = {kMaxDescriptors, kMinDescriptors, 1, UINT16_MAX, UINT16_MAX};
+	info->default_rxportconf = {32, kDefaultDescriptors, 1};
+	info->default_txportconf = {32, kDefaultDescriptors, 1};
+	info->speed_capa = RTE_ETH_LINK_SPEED_FIXED;
+	return 0;
+}
+
+static int start(rte_eth_dev* dev)
+{
+	Port& port = port_of(dev);
+	if (port.gone)
+		return failed(port, "start", {ENODEV, "the device is gone"});
+	const uint32_t queues = std::max(dev->data->nb_rx_queues, dev->data->nb_tx_queues);
+	Error error;
+	if (!port.session.connected())
+		error = port.session.connect(port.session_config(dev->data->mtu));
+	if (!error)
+		error = port.session.open_queues(queues);
+	if (!error && port.session.queue_count() < queues)
+		error = {ENOTSUP, "the host grants " + std::to_string(port.session.queue_count()) +
+					  " channels, not " + std::to_string(queues)};
+	if (!error)
+		error = build_pipelines(port);
+	if (error)
+		return failed(port, "start", error);
+	/* Frames of several mbufs where one does not take the longest. */
+	dev->data->scattered_rx = 0;
+	for (uint16_t i = 0; i < dev->data->nb_rx_queues; i++)
+		if (static_cast<RxQueue*>(dev->data->rx_queues[i])->room <
+		    port.session.info().mtu + kEthernetHeader + kVlanTag)
+			dev->data->scattered_rx = 1;
+	select_burst_functions(port);
+	dev->data->dev_started = 1; /* ethdev sets it, too, but after the filter needs it */
+	error = apply_filter(port);
+	dev->data->dev_started = 0;
+	if (!error)
+		error = port.session.query_link();
+	if (error)
+		return failed(port, "start", error);
+	dev->data->dev_started = 1;
+	link_update(dev, 0);
+	dev->data->dev_started = 0;
+	for (uint16_t i = 0; i < dev->data->nb_rx_queues; i++)
+		dev->data->rx_queue_state[i] = RTE_ETH_QUEUE_STATE_STARTED;
+	for (uint16_t i = 0; i < dev->data->nb_tx_queues; i++)
+		dev->data->tx_queue_state[i] = RTE_ETH_QUEUE_STATE_STARTED;
+	return 0;
+}
+
+static int stop(rte_eth_dev* dev)
+{
+	Port& port = port_of(dev);
+	dev->data->dev_started = 0;
+	for (uint16_t i = 0; i < dev->data->nb_rx_queues; i++)
+		dev->data->rx_queue_state[i] = RTE_ETH_QUEUE_STATE_STOPPED;
+	for (uint16_t i = 0; i < dev->data->nb_tx_queues; i++)
+		dev->data->tx_queue_state[i] = RTE_ETH_QUEUE_STATE_STOPPED;
+	link_update(dev, 0);
+	if (port.gone || !port.session.connected())
+		return 0;
+	Error error = apply_filter(port);
+	if (error)
+		failed(port, "stop", error);
+	if (error || !drain(port, kDrainTimeout)) {
+		NETVSC_LOG(WARNING, "%s: the host does not complete what was sent: connecting anew",
+			   port.name().c_str());
+		if ((error = reconnect(port, dev->data->mtu)))
+			failed(port, "connect anew", error);
+		return 0;
+	}
+	for (uint16_t i = 0; i < dev->data->nb_rx_queues; i++)
+		if (auto* q = static_cast<RxQueue*>(dev->data->rx_queues[i]); q->rx != nullptr)
+			q->rx->discard(drop_hold);
+	return 0;
+}
+
+static int close(rte_eth_dev* dev)
+{
+	if (rte_eal_process_type() != RTE_PROC_PRIMARY)
+		return 0;
+	Port* port = &port_of(dev);
+	if (port == nullptr)
+		return 0;
+	unwatch_session(*port);
+	drop_pipelines(*port);
+	for (uint16_t i = 0; i < dev->data->nb_rx_queues; i++)
+		rx_queue_release(dev, i);
+	for (uint16_t i = 0; i < dev->data->nb_tx_queues; i++)
+		tx_queue_release(dev, i);
+	dev->data->mac_addrs = nullptr; /* part of the port */
+	dev->data->dev_private = nullptr;
+	dev->process_private = nullptr;
+	port->bus_device.driver_data = nullptr;
+	delete port;
+	return 0;
+}
+
+static constexpr eth_dev_ops make_ops()
+{
+	eth_dev_ops ops{};
+	ops.dev_configure = configure;
+	ops.dev_start = start;
+	ops.dev_stop = stop;
+	ops.dev_close = close;
+	ops.dev_infos_get = info_get;
+	ops.rx_queue_setup = rx_queue_setup;
+	ops.rx_queue_release = rx_queue_release;
+	ops.tx_queue_setup = tx_queue_setup;
+	ops.tx_queue_release = tx_queue_release;
+	ops.promiscuous_enable = promiscuous_enable;
+	ops.promiscuous_disable = promiscuous_disable;
+	ops.allmulticast_enable = allmulticast_enable;
+	ops.allmulticast_disable = allmulticast_disable;
+	ops.mac_addr_set = mac_addr_set;
+	ops.mtu_set = mtu_set;
+	ops.link_update = link_update;
+	ops.stats_get = stats_get;
+	ops.stats_reset = stats_reset;
+	ops.xstats_get = xstats_get;
+	ops.xstats_get_names = xstats_get_names;
+	ops.xstats_reset = stats_reset;
+	return ops;
+}
+
+constinit const eth_dev_ops kOps = make_ops();
+
+static int probe(BusDevice& device)
+{
+	auto port = std::make_unique<Port>(device);
+	if (Error error = parse_args(device.args, port->args))
+		return failed(*port, "device arguments", error);
+	if (Error error = port->session.connect(port->session_config(RTE_ETHER_MTU)))
+		return failed(*port, "connect to the host", error);
+	rte_eth_dev* dev = rte_eth_dev_allocate(device.name.c_str());
+	if (dev == nullptr)
+		return failed(*port, "make a port", {ENOMEM, "ethdev has no room or the name is taken"});
+	const HostInfo& info = port->session.info();
+	std::memcpy(port->mac.addr_bytes, info.mac.data(), info.mac.size());
+	port->ethdev = dev;
+	dev->device = device.parent;
+	dev->dev_ops = &kOps;
+	dev->process_private = port.get();
+	dev->data->mac_addrs = &port->mac;
+	dev->data->mtu = static_cast<uint16_t>(info.mtu);
+	dev->data->dev_flags |= RTE_ETH_DEV_INTR_LSC | RTE_ETH_DEV_INTR_RMV |
+				RTE_ETH_DEV_AUTOFILL_QUEUE_XSTATS;
+	dev->data->numa_node = device.device->numa_node();
+	device.driver_data = port.get();
+	watch_session(*port);
+	NETVSC_LOG(INFO, "%s: NVSP 0x%x, NDIS %u.%u, MTU %u, %u send sections of %u bytes",
+		   device.name.c_str(), info.nvsp_version, info.ndis_major, info.ndis_minor,
+		   info.mtu, info.section_count, info.section_size);
+	port.release();
+	rte_eth_dev_probing_finish(dev);
+	return 0;
+}
+
+static void remove(BusDevice& device)
+{
+	auto* port = static_cast<Port*>(device.driver_data);
+	if (port != nullptr) /* else the application closed the port already */
+		rte_eth_dev_close(port->ethdev->data->port_id);
+}
+
+static void gone(BusDevice& device)
+{
+	auto* port = static_cast<Port*>(device.driver_data);
+	if (port != nullptr)
+		device_gone(*port);
+}
+
+static const vmbus::bus::Driver kDriver = {vmbus::kNetvscClass, "net_netvsc", probe,
+					   remove,              gone,         kArgKeys};
+
+RTE_INIT(register_netvsc)
+{
+	vmbus::bus::register_driver(kDriver);
+}
+
+} // namespace netvsc
+
+RTE_PMD_REGISTER_PARAM_STRING(net_netvsc, "rx_copybreak=<0-65535> tx_copybreak=<0-65535> "
+					  "rx_extmbuf_enable=<0|1> max_nvsp=<1|2|4|5|6|6.1>");
+NETVSC_EXPORT_NAME(net_netvsc, __COUNTER__);

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Queues: set up with what the application wants, built when the port starts. */
+#include <chrono>
+#include <thread>
+
+#include "hold_mbuf.hpp"
+#include "netvsc.hpp"
+
+namespace netvsc {
+
+using vmbus::Error;
+
+static RxQueue* rx_of(Port& port, uint16_t i)
+{
+	return static_cast<RxQueue*>(port.ethdev->data->rx_queues[i]);
+}
+
+static TxQueue* tx_of(Port& port, uint16_t i)
+{
+	return static_cast<TxQueue*>(port.ethdev->data->tx_queues[i]);
+}
+
+int rx_queue_setup(rte_eth_dev* dev, uint16_t id, uint16_t descriptors, unsigned int socket,
+		   const rte_eth_rxconf* config, rte_mempool* pool)
+{
+	Port& port = port_of(dev);
+	const uint32_t room = rte_pktmbuf_data_room_size(pool) - RTE_PKTMBUF_HEADROOM;
+	const uint32_t frame = dev->data->mtu + kEthernetHeader + kVlanTag;
+	const uint64_t offloads = config->offloads | dev->data->dev_conf.rxmode.offloads;
+	const bool scatter = (offloads & RTE_ETH_RX_OFFLOAD_SCATTER) != 0;
+	if (frame > room && !scatter) {
+		NETVSC_LOG(ERR,
+			   "%s: frames of %u bytes do not fit mbufs with room for %u: use larger "
+			   "mbufs or RTE_ETH_RX_OFFLOAD_SCATTER",
+			   port.name().c_str(), frame, room);
+		return -EINVAL;
+	}
+	void* memory = rte_zmalloc_socket("netvsc_rx", sizeof(RxQueue), alignof(RxQueue),
+					  static_cast<int>(socket));
+	if (memory == nullptr)
+		return -ENOMEM;
+	auto* q = new (memory) RxQueue;
+	q->port = &port;
+	q->gone = &port.gone;
+	q->id = id;
+	q->descriptors = descriptors;
+	q->pool = pool;
+	q->room = room;
+	q->port_id = dev->data->port_id;
+	q->copybreak = port.args.rx_copybreak;
+	rte_mbuf start{};
+	start.data_off = RTE_PKTMBUF_HEADROOM;
+	start.refcnt = 1;
+	start.nb_segs = 1;
+	start.port = q->port_id;
+	static_assert(offsetof(rte_mbuf, refcnt) == offsetof(rte_mbuf, data_off) + 2);
+	static_assert(offsetof(rte_mbuf, nb_segs) == offsetof(rte_mbuf, data_off) + 4);
+	static_assert(offsetof(rte_mbuf, port) == offsetof(rte_mbuf, data_off) + 6);
+	std::memcpy(&q->rearm, &start.data_off, sizeof(q->rearm));
+	dev->data->rx_queues[id] = q;
+	return 0;
+}
+
+int tx_queue_setup(rte_eth_dev* dev, uint16_t id, uint16_t descriptors, unsigned int socket,
+		   const rte_eth_txconf*)
+{
+	Port& port = port_of(dev);
+	void* memory = rte_zmalloc_socket("netvsc_tx", sizeof(TxQueue), alignof(TxQueue),
+					  static_cast<int>(socket));
+	if (memory == nullptr)
+		return -ENOMEM;
+	auto* q = new (memory) TxQueue;
+	q->port = &port;
+	q->gone = &port.gone;
+	q->id = id;
+	q->descriptors = descriptors;
+	/* Header slots and bounce buffers, for the longest frame that any MTU allows. */
+	char name[RTE_MEMZONE_NAMESIZE];
+	std::snprintf(name, sizeof(name), "netvsc_%u_tx_%u", dev->data->port_id, id);
+	q->memory = rte_memzone_reserve_aligned(
+		name, Tx::memory_size(descriptors, kMaxMtu + kEthernetHeader + kVlanTag),
+		static_cast<int>(socket), RTE_MEMZONE_IOVA_CONTIG, vmbus::kPageSize);
+	if (q->memory == nullptr) {
+		NETVSC_LOG(ERR, "%s: no memory for transmit queue %u: %s", port.name().c_str(), id,
+			   rte_strerror(rte_errno));
+		q->~TxQueue();
+		rte_free(q);
+		return -rte_errno;
+	}
+	dev->data->tx_queues[id] = q;
+	return 0;
+}
+
+void rx_queue_release(rte_eth_dev* dev, uint16_t id)
+{
+	auto* q = static_cast<RxQueue*>(dev->data->rx_queues[id]);
+	if (q == nullptr)
+		return;
+	rte_pktmbuf_free_bulk(q->stash, q->stash_count);
+	q->~RxQueue();
+	rte_free(q);
+	dev->data->rx_queues[id] = nullptr;
+}
+
+void tx_queue_release(rte_eth_dev* dev, uint16_t id)
+{
+	auto* q = static_cast<TxQueue*>(dev->data->tx_queues[id]);
+	if (q == nullptr)
+		return;
+	Port& port = *q->port;
+	if (q->tx != nullptr) { /* drained when the port stopped, or the channel is closed */
+		port.session.queue(q->id).rx.set_tx(nullptr);
+		port.session.queue(q->id).tx.reset();
+	}
+	rte_memzone_free(q->memory);
+	q->~TxQueue();
+	rte_free(q);
+	dev->data->tx_queues[id] = nullptr;
+}
+
+/* Sections and receive buffers are shared out evenly: no queue can starve another. */
+Error build_pipelines(Port& port)
+{
+	const HostInfo& info = port.session.info();
+	const rte_eth_dev_data& data = *port.ethdev->data;
+	vmbus::Device& device = port.session.device();
+	const uint32_t queues = port.session.queue_count();
+	for (uint16_t i = 0; i < data.nb_tx_queues; i++) {
+		TxQueue& q = *tx_of(port, i);
+		Queue& channel = port.session.queue(i);
+		TxConfig c;
+		c.sections = device.send_buffer().data;
+		c.section_size = info.section_size;
+		const uint32_t share = info.section_count / queues;
+		c.first_section = share * i;
+		c.section_count = std::min<uint32_t>(share, q.descriptors);
+		c.max_frames = info.max_frames_per_packet;
+		c.alignment = info.alignment;
+		c.nvsp_version = info.nvsp_version;
+		c.max_frame = info.mtu + kEthernetHeader + kVlanTag;
+		c.direct_slots = q.descriptors;
+		c.memory = {static_cast<uint8_t*>(q.memory->addr), q.memory->iova, q.memory->len};
+		keep_stats(q);
+		channel.rx.set_tx(nullptr);
+		channel.tx = std::make_unique<Tx>(channel.channel, channel.tx_lock, c);
+		channel.rx.set_tx(channel.tx.get());
+		q.tx = channel.tx.get();
+		q.rx = &channel.rx;
+		q.starved = false;
+		q.low = std::min(c.section_count, c.direct_slots) / 4;
+		q.copybreak = std::min(port.args.tx_copybreak,
+				       info.section_size - uint32_t{sizeof(rndis::PacketMessage)});
+		q.external_iova_min = device.gpa(device.send_buffer().data) == vmbus::kGpaUnknown
+					      ? 0
+					      : uint64_t{1} << 60;
+	}
+	for (uint16_t i = 0; i < data.nb_rx_queues; i++) {
+		RxQueue& q = *rx_of(port, i);
+		Queue& channel = port.session.queue(i);
+		RxConfig c;
+		c.buffer = device.receive_buffer().data;
+		c.begin = info.receive_begin;
+		c.end = info.receive_end;
+		c.keep = device.receive_buffer().keep;
+		/* Held packets may take half of the buffer, so that the host always has some. */
+		if (port.args.rx_extmbuf_enable)
+			c.holds = info.receive_suballocations / 2 / queues;
+		channel.rx.configure(c);
+		q.rx = &channel.rx;
+		q.buffer = c.buffer;
+		const uint64_t gpa = device.gpa(c.buffer);
+		q.buffer_iova = gpa == vmbus::kGpaUnknown ? RTE_BAD_IOVA : gpa;
+	}
+	return {};
+}
+
+static void release_mbuf(void* cookie)
+{
+	rte_pktmbuf_free(static_cast<rte_mbuf*>(cookie));
+}
+
+bool drain(Port& port, vmbus::Milliseconds timeout)
+{
+	const auto deadline = std::chrono::steady_clock::now() + timeout;
+	for (;;) {
+		uint32_t in_flight = 0;
+		for (uint16_t i = 0; i < port.ethdev->data->nb_tx_queues; i++) {
+			TxQueue* q = tx_of(port, i);
+			if (q == nullptr || q->tx == nullptr)
+				continue;
+			q->rx->scan(true);
+			q->tx->begin();
+			q->tx->reap(release_mbuf);
+			q->tx->end();
+			in_flight += q->tx->in_flight();
+		}
+		if (in_flight == 0)
+			return true;
+		if (port.gone || std::chrono::steady_clock::now() >= deadline)
+			return false;
+		std::this_thread::sleep_for(std::chrono::microseconds(50));
+	}
+}
+
+/*
+ * The session ends here or the port stops for good: what the host did not read comes back to the
+ * application once the channel is closed.
+ */
+void drop_pipelines(Port& port)
+{
+	std::vector<std::unique_ptr<Tx>> pipelines;
+	const rte_eth_dev_data& data = *port.ethdev->data;
+	for (uint16_t i = 0; data.rx_queues != nullptr && i < data.nb_rx_queues; i++)
+		if (RxQueue* q = rx_of(port, i); q != nullptr && q->rx != nullptr) {
+			keep_stats(*q);
+			q->rx = nullptr;
+		}
+	for (uint16_t i = 0; data.tx_queues != nullptr && i < data.nb_tx_queues; i++)
+		if (TxQueue* q = tx_of(port, i); q != nullptr && q->tx != nullptr) {
+			keep_stats(*q);
+			q->rx->set_tx(nullptr);
+			pipelines.push_back(std::move(port.session.queue(i).tx));
+			q->tx = nullptr;
+			q->rx = nullptr;
+		}
+	port.session.disconnect();
+	for (auto& tx : pipelines)
+		tx->abandon(release_mbuf);
+}
+
+} // namespace netvsc

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The burst functions: mbufs in and out of the pipelines. */
+#include "hold_mbuf.hpp"
+#include "netvsc.hpp"
+
+namespace netvsc {
+
+static inline bool is_gone(const bool* gone)
+{
+	return __atomic_load_n(gone, __ATOMIC_RELAXED);
+}
+
+/* Mbufs straight from the pool: such have one reference, one segment and no next. */
+static inline rte_mbuf* take_mbuf(RxQueue& q)
+{
+	if (q.stash_count == 0) {
+		if (rte_mempool_get_bulk(q.pool, reinterpret_cast<void**>(q.stash), 32) == 0) {
+			q.stash_count = 32;
+		} else if (rte_mempool_get(q.pool, reinterpret_cast<void**>(q.stash)) == 0) {
+			q.stash_count = 1;
+		} else {
+			q.no_mbuf++;
+			return nullptr;
+		}
+	}
+	rte_mbuf* m = q.stash[--q.stash_count];
+	/* data_off, refcnt, nb_segs and port are eight adjacent bytes. */
+	std::memcpy(&m->data_off, &q.rearm, sizeof(q.rearm));
+	m->ol_flags = 0;
+	m->packet_type = 0;
+	return m;
+}
+
+static inline void put_mbuf(RxQueue& q, rte_mbuf* m)
+{
+	q.stash[q.stash_count++] = m;
+}
+
+/* A frame longer than one mbuf: a chain of full ones. */
+static rte_mbuf* copy_scattered(RxQueue& q, const Frame& frame)
+{
+	rte_mbuf* head = nullptr;
+	rte_mbuf* last = nullptr;
+	uint32_t done = 0;
+	while (done < frame.length) {
+		rte_mbuf* m = take_mbuf(q);
+		if (m == nullptr) {
+			rte_pktmbuf_free(head);
+			return nullptr;
+		}
+		const uint32_t n = std::min(frame.length - done, q.room);
+		rte_memcpy(rte_pktmbuf_mtod(m, void*), frame.data + done, n);
+		m->data_len = static_cast<uint16_t>(n);
+		m->pkt_len = n;
+		if (head == nullptr) {
+			head = m;
+			m->pkt_len = frame.length;
+		} else {
+			last->next = m;
+			head->nb_segs++;
+		}
+		last = m;
+		done += n;
+	}
+	return head;
+}
+
+template <bool kScatter, bool kExternal>
+static uint16_t rx_burst(void* queue, rte_mbuf** out, uint16_t count)
+{
+	RxQueue& q = *static_cast<RxQueue*>(queue);
+	if (is_gone(q.gone)) [[unlikely]]
+		return 0;
+	rte_mbuf** next = out;
+	const auto deliver = [&](const Frame& frame) {
+		if constexpr (kExternal) {
+			if (frame.length > q.copybreak && frame.length <= UINT16_MAX) {
+				rte_mbuf* m = take_mbuf(q);
+				if (m == nullptr)
+					return false;
+				if (attach_frame(*q.rx, q.buffer, q.buffer_iova, frame, *m)) {
+					*next++ = m;
+					return true;
+				}
+				put_mbuf(q, m); /* too many packets are held: copy */
+			}
+		}
+		if (kScatter && frame.length > q.room) [[unlikely]] {
+			rte_mbuf* m = copy_scattered(q, frame);
+			if (m == nullptr)
+				return false;
+			*next++ = m;
+			return true;
+		}
+		rte_mbuf* m = take_mbuf(q);
+		if (m == nullptr) [[unlikely]]
+			return false;
+		if (!kScatter && frame.length > q.room) [[unlikely]] {
+			/* Setup saw to it that the MTU fits: the host sent more than it granted. */
+			put_mbuf(q, m);
+			q.too_long++;
+			return true;
+		}
+		rte_memcpy(rte_pktmbuf_mtod(m, void*), frame.data, frame.length);
+		m->data_len = static_cast<uint16_t>(frame.length);
+		m->pkt_len = frame.length;
+		*next++ = m;
+		return true;
+	};
+	q.rx->receive(count, deliver, drop_hold);
+	return static_cast<uint16_t>(next - out);
+}
+
+static void copy_out(uint8_t* to, const rte_mbuf* m)
+{
+	for (; m != nullptr; m = m->next) {
+		rte_memcpy(to, rte_pktmbuf_mtod(m, const void*), m->data_len);
+		to += m->data_len;
+	}
+}
+
+/* @return number of pieces; 0 = too many, or memory that the host cannot reach */
+static uint32_t pieces_of(const TxQueue& q, const rte_mbuf* m, GpaPiece* pieces)
+{
+	uint32_t n = 0;
+	for (; m != nullptr; m = m->next) {
+		if (m->data_len == 0)
+			continue;
+		const rte_iova_t iova = rte_mbuf_iova_get(m);
+		if (n == Tx::kMaxPieces || iova == 0 || iova == RTE_BAD_IOVA ||
+		    (RTE_MBUF_HAS_EXTBUF(m) && iova < q.external_iova_min))
+			return 0;
+		pieces[n++] = {iova + m->data_off, m->data_len};
+	}
+	return n;
+}
+
+/* A frame that is not copied into a section: longer than the copybreak or than a section. */
+static bool send_long(TxQueue& q, rte_mbuf* m, uint32_t length, bool& copied)
+{
+	Tx& tx = *q.tx;
+	copied = false;
+	if (tx.can_direct()) {
+		GpaPiece pieces[Tx::kMaxPieces];
+		const uint32_t n = pieces_of(q, m, pieces);
+		if (n != 0)
+			return tx.direct_frame(pieces, n, length, m);
+		if (!tx.can_copy(length)) {
+			uint8_t* to = tx.bounce_begin(length);
+			if (to == nullptr)
+				return false;
+			copy_out(to, m);
+			tx.bounce_end(length);
+			copied = true;
+			return true;
+		}
+	}
+	uint8_t* to = tx.copy_frame(length);
+	if (to == nullptr)
+		return false;
+	copy_out(to, m);
+	copied = true;
+	return true;
+}
+
+static inline void release_mbuf(void* cookie)
+{
+	rte_pktmbuf_free(static_cast<rte_mbuf*>(cookie));
+}
+
+static uint16_t tx_burst(void* queue, rte_mbuf** mbufs, uint16_t count)
+{
+	static constexpr uint32_t kFreeBatch = 64;
+	TxQueue& q = *static_cast<TxQueue*>(queue);
+	if (is_gone(q.gone)) [[unlikely]]
+		return 0;
+	Tx& tx = *q.tx;
+	if (q.starved || tx.free_sections() < q.low || tx.free_direct() < q.low)
+		q.rx->scan(q.starved);
+	rte_mbuf* done[kFreeBatch];
+	uint32_t done_count = 0;
+	tx.begin();
+	tx.reap(release_mbuf);
+	uint16_t sent = 0;
+	for (; sent < count; sent++) {
+		rte_mbuf* m = mbufs[sent];
+		const uint32_t length = m->pkt_len;
+		if (sent + 1 < count)
+			rte_prefetch0(mbufs[sent + 1]);
+		if (length <= q.copybreak && length != 0) [[likely]] {
+			uint8_t* to = tx.copy_frame(length);
+			if (to == nullptr)
+				break;
+			if (m->nb_segs == 1) [[likely]]
+				rte_memcpy(to, rte_pktmbuf_mtod(m, const void*), length);
+			else
+				copy_out(to, m);
+		} else if (length == 0 || length > tx.max_frame()) [[unlikely]] {
+			q.dropped++;
+		} else {
+			bool copied;
+			if (!send_long(q, m, length, copied))
+				break;
+			if (!copied)
+				continue; /* comes back with its completion */
+		}
+		done[done_count++] = m;
+		if (done_count == kFreeBatch) {
+			rte_pktmbuf_free_bulk(done, done_count);
+			done_count = 0;
+		}
+	}
+	q.starved = sent < count;
+	tx.end();
+	if (done_count != 0)
+		rte_pktmbuf_free_bulk(done, done_count);
+	return sent;
+}
+
+void select_burst_functions(Port& port)
+{
+	rte_eth_dev* dev = port.ethdev;
+	static constexpr eth_rx_burst_t kRx[2][2] = {
+		{rx_burst<false, false>, rx_burst<false, true>},
+		{rx_burst<true, false>, rx_burst<true, true>}};
+	dev->rx_pkt_burst = kRx[dev->data->scattered_rx][port.args.rx_extmbuf_enable];
+	dev->tx_pkt_burst = tx_burst;
+}
+
+} // namespace netvsc
