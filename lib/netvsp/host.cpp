@@ -128,13 +128,17 @@ Nic* Host::Impl::find(const vmbus::Guid& guid)
 bool Host::Impl::service_sockets()
 {
 	bool work = false;
-	if (connection) {
-		work |= connection->service();
-		if (!connection->alive())
-			connection.reset();
-	}
+	auto service = [&] {
+		if (connection) {
+			work |= connection->service();
+			if (!connection->alive())
+				connection.reset();
+		}
+	};
+	service();
 	for (int fd; (fd = listener.accept()) >= 0;) {
 		work = true;
+		service(); /* the one before may have hung up already */
 		if (connection) {
 			if (log)
 				log("refused a second guest");

@@ -305,6 +305,8 @@ class OutRing
 	}
 	void put(const void* from, uint32_t count)
 	{
+		if (count == 0)
+			return;
 		uint32_t first = size_ - cursor_ < count ? size_ - cursor_ : count;
 		memcpy(data_ + cursor_, from, first);
 		cursor_ += first;

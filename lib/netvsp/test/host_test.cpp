@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "guest.hpp"
+
+#include <thread>
+
+#include <sys/un.h>
+
+using namespace test;
+
+namespace {
+
+std::string frame(size_t size, char fill = 'x')
+{
+	std::string f(size, fill);
+	f[12] = char(0x88);
+	f[13] = char(0xb5);
+	return f;
+}
+
+class HostTest : public Fixture {};
+
+TEST_F(HostTest, EveryVersionCarriesFramesBothWays)
+{
+	for (uint32_t version : {nvsp::kVersion1, nvsp::kVersion2, nvsp::kVersion4,
+				 nvsp::kVersion5, nvsp::kVersion6, nvsp::kVersion61}) {
+		netvsp::Host h;
+		auto owned = std::make_unique<QueueEndpoint>();
+		auto* e = owned.get();
+		std::string error;
+		vmbus::Guid id;
+		ASSERT_TRUE(h.add_nic({}, std::move(owned), id, error));
+		Guest g([&] { h.poll(); });
+		g.connect(h);
+		g.hello();
+		g.up(version);
+		EXPECT_EQ(nvsp::kStatusSuccess, g.transmit(Guest::packet_message(frame(60))));
+		ASSERT_EQ(1u, e->sent.size());
+		EXPECT_EQ(frame(60), e->sent[0]);
+		e->incoming.push_back(frame(1514, 'y'));
+		auto got = g.frames(g.ch(), 1);
+		ASSERT_EQ(1u, got.size());
+		EXPECT_EQ(frame(1514, 'y'), got[0]);
+		netvsp::NicStats s;
+		ASSERT_TRUE(h.stats(id, s));
+		h.poll();
+		ASSERT_TRUE(h.stats(id, s));
+		EXPECT_EQ(version, s.nvsp_version);
+		EXPECT_EQ(0u, s.suballocations_in_use);
+		EXPECT_EQ(0u, s.protocol_errors) << s.last_error;
+	}
+}
+
+TEST_F(HostTest, GuestAfterGuestFindsTheNicUnused)
+{
+	start();
+	guest->up();
+	EXPECT_EQ(1u, stats().channels_open);
+	guest->disconnect();
+	host.poll();
+	EXPECT_FALSE(host.guest_connected());
+	EXPECT_EQ(0u, stats().channels_open);
+	EXPECT_EQ(0u, stats().packet_filter);
+	guest->offers.clear();
+	guest->connect(host);
+	guest->hello();
+	guest->up();
+	EXPECT_EQ(nvsp::kStatusSuccess, guest->transmit(Guest::packet_message(frame(60))));
+}
+
+TEST_F(HostTest, AddingAndRemovingNicsUnderAGuest)
+{
+	start();
+	vmbus::Guid second;
+	std::string error;
+	ASSERT_TRUE(host.add_nic({}, std::make_unique<QueueEndpoint>(), second, error));
+	vu::OfferChannel o{};
+	ASSERT_TRUE(guest->expect(vu::Type::kOfferChannel, o));
+	EXPECT_EQ(second, o.instance_id);
+	EXPECT_EQ(2u, host.nics().size());
+	ASSERT_EQ(vu::Status::kOk, guest->open(o));
+	ASSERT_TRUE(host.remove_nic(second));
+	vu::ChannelId id{};
+	ASSERT_TRUE(guest->expect(vu::Type::kRescind, id));
+	EXPECT_EQ(o.relid, id.relid);
+	guest->close_channel(id.relid); /* allowed, without effect */
+	guest->gpadl_teardown(id.relid, 100);
+	guest->request(vu::Type::kRelidReleased, vu::ChannelId{{}, id.relid, 0});
+	EXPECT_FALSE(guest->dropped());
+	EXPECT_FALSE(host.remove_nic(second));
+}
+
+TEST_F(HostTest, ReofferComesAfterTheRelease)
+{
+	start();
+	guest->up();
+	uint32_t old = guest->primary;
+	ASSERT_TRUE(host.reoffer_nic(nic));
+	vu::ChannelId id{};
+	ASSERT_TRUE(guest->expect(vu::Type::kRescind, id));
+	EXPECT_EQ(old, id.relid);
+	size_t offers = guest->offers.size();
+	host.poll();
+	EXPECT_EQ(offers, guest->offers.size());
+	guest->request(vu::Type::kRelidReleased, vu::ChannelId{{}, id.relid, 0});
+	vu::OfferChannel o{};
+	ASSERT_TRUE(guest->expect(vu::Type::kOfferChannel, o));
+	EXPECT_NE(old, o.relid);
+	EXPECT_EQ(nic, o.instance_id);
+	guest->up();
+	EXPECT_EQ(nvsp::kStatusSuccess, guest->transmit(Guest::packet_message(frame(60))));
+}
+
+TEST_F(HostTest, LinkChangesAreIndicated)
+{
+	start();
+	guest->up();
+	ASSERT_TRUE(host.set_link(nic, false));
+	guest->frames(guest->ch());
+	ASSERT_EQ(1u, guest->indications.size());
+	rndis::IndicateStatus s;
+	memcpy(&s, guest->indications[0].data(), sizeof(s));
+	EXPECT_EQ(rndis::kStatusMediaDisconnect, s.status);
+	EXPECT_EQ(1u, guest->query_u32(rndis::kOidMediaConnectStatus));
+	endpoint->incoming.push_back(frame(60));
+	EXPECT_TRUE(guest->frames(guest->ch()).empty());
+	EXPECT_EQ(nvsp::kStatusSuccess, guest->transmit(Guest::packet_message(frame(60))));
+	EXPECT_TRUE(endpoint->sent.empty());
+	ASSERT_TRUE(host.set_link(nic, true));
+	EXPECT_EQ(1u, guest->frames(guest->ch(), 1).size());
+	EXPECT_EQ(2u, guest->indications.size());
+}
+
+TEST_F(HostTest, ListenerServesOneGuestAndReplacesStaleFiles)
+{
+	std::string path = "/tmp/netvsp-test-" + std::to_string(getpid());
+	sockaddr_un a{};
+	a.sun_family = AF_UNIX;
+	strcpy(a.sun_path, path.c_str());
+	auto* name = reinterpret_cast<sockaddr*>(&a);
+	int stale = socket(AF_UNIX, SOCK_SEQPACKET, 0);
+	ASSERT_EQ(0, bind(stale, name, sizeof(a)));
+	close(stale);
+	std::string error;
+	{
+		netvsp::Host h, other;
+		ASSERT_TRUE(h.listen(path, error)) << error;
+		EXPECT_FALSE(other.listen(path, error));
+		int first = socket(AF_UNIX, SOCK_SEQPACKET, 0);
+		int second = socket(AF_UNIX, SOCK_SEQPACKET, 0);
+		ASSERT_EQ(0, connect(first, name, sizeof(a)));
+		h.poll();
+		EXPECT_TRUE(h.guest_connected());
+		ASSERT_EQ(0, connect(second, name, sizeof(a)));
+		h.poll();
+		char byte;
+		EXPECT_EQ(0, recv(second, &byte, 1, MSG_DONTWAIT));
+		close(first);
+		close(second);
+		h.poll();
+		EXPECT_FALSE(h.guest_connected());
+	}
+	EXPECT_NE(0, access(path.c_str(), F_OK));
+}
+
+TEST_F(HostTest, ThreadServesAndSleeps)
+{
+	host.start({});
+	host.set_log([](const std::string&) {});
+	netvsp::NicConfig config;
+	config.endpoint = "loopback";
+	std::string error;
+	ASSERT_TRUE(host.add_nic(config, nic, error)) << error;
+	guest = std::make_unique<Guest>([] { usleep(50); });
+	guest->connect(host);
+	guest->hello();
+	guest->up();
+	for (int i = 0; i < 300; i++) {
+		if (i % 100 == 0)
+			usleep(3000); /* the host falls asleep and must be woken */
+		ASSERT_EQ(nvsp::kStatusSuccess,
+			  guest->transmit(Guest::packet_message(frame(60 + size_t(i)))));
+	}
+	std::vector<std::string> got;
+	for (auto& p : guest->other)
+		if (p.is(vmbus::PacketType::kTransferPages))
+			for (auto& m : guest->take(guest->ch(), p))
+				got.emplace_back(m.begin() + 64, m.end());
+	for (auto& f : guest->frames(guest->ch()))
+		got.push_back(f);
+	std::erase_if(got, [](auto& f) { return f.size() < 60; });
+	EXPECT_EQ(300u, got.size());
+	EXPECT_GT(stats().tx_frames, 0u);
+	host.stop();
+	host.start();
+	EXPECT_TRUE(host.guest_connected());
+}
+
+TEST_F(HostTest, MonitoredChannelNeedsNoKick)
+{
+	netvsp::NicConfig config;
+	config.monitor = true;
+	start(config, true);
+	ASSERT_EQ(0, guest->offers[0].monitor_id);
+	guest->up();
+	host.start();
+	usleep(2000); /* asleep, but for the monitor */
+	auto message = Guest::packet_message(frame(60));
+	memcpy(guest->memory + kSendAt, message.data(), message.size());
+	auto* page = reinterpret_cast<vmbus::MonitorPage*>(guest->memory);
+	nvsp::Message m{};
+	m.type = nvsp::kSendRndisPacket;
+	m.rndis = {0, 0, uint32_t(message.size())};
+	GuestChannel& c = guest->ch();
+	int kick = c.kick;
+	c.kick = eventfd(0, EFD_CLOEXEC); /* signals go nowhere */
+	ASSERT_TRUE(c.send(6, 1, 77, {}, bytes_of(m)));
+	__atomic_fetch_or(&page->trigger_group[0].pending, 1, __ATOMIC_SEQ_CST);
+	Received p;
+	bool got = false;
+	for (int i = 0; i < 500 && !got; i++) {
+		usleep(100);
+		got = c.receive(p);
+	}
+	EXPECT_TRUE(got);
+	EXPECT_EQ(0u, __atomic_load_n(&page->trigger_group[0].pending, __ATOMIC_SEQ_CST));
+	close(c.kick);
+	c.kick = kick;
+	host.stop();
+}
+
+} // namespace
