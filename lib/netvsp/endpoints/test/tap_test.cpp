@@ -140,7 +140,7 @@ TEST_F(TapTest, DropsWhatTheGuestHasNoRoomFor)
 	EXPECT_EQ(tap->stats().dropped, 1u);
 }
 
-TEST_F(TapTest, IsUpAndTakesJumboFrames)
+TEST_F(TapTest, IsUpWithTheKernelsMtu)
 {
 	ifreq request{};
 
