@@ -17,6 +17,11 @@ class Doorbell {
 	Doorbell() = default;
 	/** @param value what one signal writes; @param width 4 or 8 bytes of it */
 	Doorbell(int fd, uint64_t value, uint32_t width) : fd_(fd), width_(width), value_(value) {}
+	/** The same with a bit in the interrupt page to set before; @param word null for none */
+	Doorbell(int fd, uint64_t value, uint32_t width, uint32_t* word, uint32_t bit)
+	    : interrupt_(word), bit_(bit), fd_(fd), width_(width), value_(value)
+	{
+	}
 	Doorbell(MonitorPage* page, uint8_t monitor_id)
 	    : pending_(&page->trigger_group[monitor_id / 32].pending),
 	      bit_(1u << (monitor_id % 32))
@@ -29,12 +34,15 @@ class Doorbell {
 			__atomic_fetch_or(pending_, bit_, __ATOMIC_SEQ_CST);
 			return;
 		}
+		if (interrupt_ != nullptr)
+			__atomic_fetch_or(interrupt_, bit_, __ATOMIC_SEQ_CST);
 		/* A full eventfd counter means that a signal is pending already. */
 		[[maybe_unused]] const ssize_t n = ::write(fd_, &value_, width_);
 	}
 
       private:
 	uint32_t* pending_ = nullptr;
+	uint32_t* interrupt_ = nullptr;
 	uint32_t bit_ = 0;
 	int fd_ = -1;
 	uint32_t width_ = 0;
