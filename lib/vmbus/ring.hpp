@@ -58,7 +58,7 @@ class RingReader {
 	uint32_t refresh()
 	{
 		const uint32_t in = load_acquire(&control_->in);
-		if (in >= size_ || (in & 7u) != 0) [[unlikely]] {
+		if (in >= size_ || (in & 7u) != 0 || broken_) [[unlikely]] {
 			broken_ = true;
 			in_ = read_;
 			return 0;
