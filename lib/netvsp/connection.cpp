@@ -9,13 +9,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-namespace netvsp
-{
+namespace netvsp {
 
 using namespace vmbus::user;
 
-namespace
-{
+namespace {
 
 constexpr uint32_t kMessagesPerPass = 64;
 constexpr size_t kMaxQueued = 4096;

@@ -15,11 +15,9 @@
 
 #include "nic.hpp"
 
-namespace netvsp
-{
+namespace netvsp {
 
-class Connection : public GuestLink
-{
+class Connection : public GuestLink {
       public:
 	using Nics = std::vector<std::unique_ptr<Nic>>;
 

@@ -3,11 +3,9 @@
 
 #include <charconv>
 
-namespace netvsp
-{
+namespace netvsp {
 
-namespace
-{
+namespace {
 
 struct Name {
 	const char* name;

@@ -40,8 +40,7 @@
 #include <string>
 #include <vector>
 
-namespace netvsp
-{
+namespace netvsp {
 
 enum class Fault {
 	kGpadlFail,
@@ -70,8 +69,7 @@ enum class Fault {
 	kCount,
 };
 
-class FaultScript
-{
+class FaultScript {
       public:
 	/** @return empty, or what is wrong with an entry */
 	std::string parse(const std::vector<std::string>& entries);

@@ -7,13 +7,11 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-namespace netvsp
-{
+namespace netvsp {
 
 using vmbus::user::Status;
 
-namespace
-{
+namespace {
 
 /* Regions that lie within this distance of the first one keep their relative place. It costs
  * address space only. */

@@ -13,11 +13,9 @@
 
 #include "vmbus/user_proto.hpp"
 
-namespace netvsp
-{
+namespace netvsp {
 
-class GuestMemory
-{
+class GuestMemory {
       public:
 	GuestMemory() = default;
 	~GuestMemory() { clear(); }

@@ -22,11 +22,9 @@
 #include "connection.hpp"
 #include "listener.hpp"
 
-namespace netvsp
-{
+namespace netvsp {
 
-namespace
-{
+namespace {
 
 constexpr uint64_t kSpinNs = 50'000;	  /* without work before the thread sleeps */
 constexpr uint32_t kControlInterval = 64; /* passes between looks at the sockets */

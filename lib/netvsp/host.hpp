@@ -20,8 +20,7 @@
 
 #include "endpoints/endpoint.hpp"
 
-namespace netvsp
-{
+namespace netvsp {
 
 struct NicConfig {
 	std::string name; /**< for people; empty = "nicN" */
@@ -61,8 +60,7 @@ struct NicStats {
 	std::string last_error; /**< the newest protocol error, for people */
 };
 
-class Host
-{
+class Host {
       public:
 	Host();
 	~Host(); /**< stops the thread, closes the connection and the socket */

@@ -9,11 +9,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-namespace netvsp
-{
+namespace netvsp {
 
-namespace
-{
+namespace {
 
 int new_socket()
 {

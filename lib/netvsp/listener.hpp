@@ -4,11 +4,9 @@
 
 #include <string>
 
-namespace netvsp
-{
+namespace netvsp {
 
-class Listener
-{
+class Listener {
       public:
 	Listener() = default;
 	~Listener() { close(); }

@@ -4,13 +4,11 @@
 #include <ctime>
 #include <unistd.h>
 
-namespace netvsp
-{
+namespace netvsp {
 
 using vmbus::user::Status;
 
-namespace
-{
+namespace {
 
 constexpr uint32_t kPacketsPerPass = 512; /* of one channel, so that others have their turn */
 
@@ -75,14 +73,11 @@ void Nic::violation(Channel& channel, const std::string& what)
 
 void Nic::disconnect()
 {
-	for (auto& channel : channels_) {
-		if (channel->open)
-			close(*channel);
-		channel->relid = 0;
-	}
+	link_ = nullptr;      /* nothing is told to a guest that is gone */
+	close(*channels_[0]); /* takes the subchannels along */
 	channels_.resize(1);
+	channels_[0]->relid = 0;
 	reset();
-	link_ = nullptr;
 }
 
 /* Back to what a guest finds that opens the primary channel. */

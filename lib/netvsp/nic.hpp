@@ -27,8 +27,7 @@
 #include "ring.hpp"
 #include "rss.hpp"
 
-namespace netvsp
-{
+namespace netvsp {
 
 using Log = std::function<void(const std::string&)>;
 
@@ -44,8 +43,7 @@ struct Gpadl {
 };
 
 /** What a NIC asks of the connection to its guest. */
-class GuestLink
-{
+class GuestLink {
       public:
 	virtual ~GuestLink() = default;
 	virtual GuestMemory& memory() = 0;
@@ -83,8 +81,7 @@ struct Channel {
 	std::array<vmbus::TransferPageRange, nvsp::kMaxFramesPerReceive> rx_range;
 };
 
-class Nic
-{
+class Nic {
       public:
 	Nic(const NicConfig& config, const vmbus::Guid& guid, std::unique_ptr<Endpoint> endpoint,
 	    FaultScript faults, const Log& log);

@@ -8,11 +8,9 @@
 
 #include "fault.hpp"
 
-namespace netvsp
-{
+namespace netvsp {
 
-namespace
-{
+namespace {
 
 template <class T>
 std::string number(const std::string& key, const std::string& value, uint64_t low, uint64_t high,

@@ -3,11 +3,9 @@
 
 #include <algorithm>
 
-namespace netvsp
-{
+namespace netvsp {
 
-namespace
-{
+namespace {
 
 constexpr uint32_t kVersions[] = {nvsp::kVersion61, nvsp::kVersion6, nvsp::kVersion5,
 				  nvsp::kVersion4,  nvsp::kVersion2, nvsp::kVersion1};

@@ -3,11 +3,9 @@
 
 #include <algorithm>
 
-namespace netvsp
-{
+namespace netvsp {
 
-namespace
-{
+namespace {
 
 /* NDIS structures start with one of these. */
 struct NdisHeader {

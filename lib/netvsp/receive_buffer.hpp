@@ -11,13 +11,11 @@
 #include <cstdint>
 #include <vector>
 
-namespace netvsp
-{
+namespace netvsp {
 
 inline constexpr uint32_t kControlIds = 16;
 
-class ReceiveBuffer
-{
+class ReceiveBuffer {
       public:
 	static constexpr uint32_t kNone = 0xffffffff;
 

@@ -12,8 +12,7 @@
 
 #include "vmbus/packet.hpp"
 
-namespace netvsp
-{
+namespace netvsp {
 
 inline constexpr uint32_t kMaxPacketSize = 32 * 1024;
 
@@ -34,8 +33,7 @@ inline bool ring_shape_ok(uint64_t bytes)
 }
 
 /** Guest to host: the receiving end. */
-class InRing
-{
+class InRing {
       public:
 	enum class Peek { kEmpty, kPacket, kBroken };
 
@@ -154,8 +152,7 @@ class InRing
 };
 
 /** Host to guest: the sending end. */
-class OutRing
-{
+class OutRing {
       public:
 	bool attach(uint8_t* memory, uint64_t bytes)
 	{

@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "nic.hpp"
 
-namespace netvsp
-{
+namespace netvsp {
 
-namespace
-{
+namespace {
 
 constexpr uint32_t kMaxControlMessage = 4096;
 constexpr uint32_t kMaxTransferSize = 0xefffffff;

@@ -3,11 +3,9 @@
 
 #include <cstring>
 
-namespace netvsp
-{
+namespace netvsp {
 
-namespace
-{
+namespace {
 
 uint16_t big16(const uint8_t* at)
 {

@@ -11,8 +11,7 @@
 #include <cstdint>
 #include <vector>
 
-namespace netvsp
-{
+namespace netvsp {
 
 inline constexpr uint32_t kRssKeySize = 40;
 inline constexpr uint32_t kRssTableSize = 128;
@@ -28,8 +27,7 @@ enum RssHashType : uint32_t {
 	kHashUdpIpv6 = 0x8000,
 };
 
-class Rss
-{
+class Rss {
       public:
 	struct Result {
 		uint32_t hash;

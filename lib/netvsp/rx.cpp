@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "nic.hpp"
 
-namespace netvsp
-{
+namespace netvsp {
 
-namespace
-{
+namespace {
 
 /* A frame starts here in its sub-allocation: behind the RNDIS header and the one per-packet info
  * that there may be, and at a cache line. */

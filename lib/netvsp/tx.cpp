@@ -3,11 +3,9 @@
 
 #include <algorithm>
 
-namespace netvsp
-{
+namespace netvsp {
 
-namespace
-{
+namespace {
 
 constexpr uint32_t kVlanTag = 4;
 constexpr uint32_t kMaxPieces = 1024;

@@ -9,8 +9,7 @@ using namespace test;
 
 namespace {
 
-class ConnectionTest : public Fixture
-{
+class ConnectionTest : public Fixture {
       protected:
 	void contact()
 	{
@@ -47,16 +46,12 @@ TEST_F(ConnectionTest, DropsWhatItCannotMean)
 		vu::Header header;
 		size_t sent;
 	};
-	for (const Case& c : {Case{{vu::Type::kInitiateContact, 8}, 8},
-			      Case{{vu::Type::kRequestOffers, 99}, 16},
-			      Case{{vu::Type(4711), 8}, 8},
-			      Case{{vu::Type::kMemAdd, 48}, 48},
-			      Case{{vu::Type::kOpenChannel, 8}, 8},
-			      Case{{vu::Type::kGpadlHeader, 8}, 8},
-			      Case{{vu::Type::kCloseChannel, 16}, 16},
-			      Case{{vu::Type::kRelidReleased, 16}, 16},
-			      Case{{vu::Type::kOfferChannel, 80}, 80},
-			      Case{{vu::Type::kInitiateContact, 16}, 4}}) {
+	for (const Case& c :
+	     {Case{{vu::Type::kInitiateContact, 8}, 8}, Case{{vu::Type::kRequestOffers, 99}, 16},
+	      Case{{vu::Type(4711), 8}, 8}, Case{{vu::Type::kMemAdd, 48}, 48},
+	      Case{{vu::Type::kOpenChannel, 8}, 8}, Case{{vu::Type::kGpadlHeader, 8}, 8},
+	      Case{{vu::Type::kCloseChannel, 16}, 16}, Case{{vu::Type::kRelidReleased, 16}, 16},
+	      Case{{vu::Type::kOfferChannel, 80}, 80}, Case{{vu::Type::kInitiateContact, 16}, 4}}) {
 		netvsp::Host h;
 		Guest g([&] { h.poll(); });
 		g.connect(h);
@@ -97,8 +92,8 @@ TEST_F(ConnectionTest, SameAddressSpaceIsForThisProcess)
 	contact();
 	guest->hello();
 	alignas(4096) static uint8_t page[4096];
-	guest->request(vu::Type::kMemAdd, vu::MemAdd{{}, 0x1000, 4096, uint64_t(page),
-						     vu::kMemSameAddressSpace, 0});
+	guest->request(vu::Type::kMemAdd,
+		       vu::MemAdd{{}, 0x1000, 4096, uint64_t(page), vu::kMemSameAddressSpace, 0});
 	vu::MemResult r{};
 	ASSERT_TRUE(guest->expect(vu::Type::kMemResult, r));
 	EXPECT_EQ(vu::Status::kOk, r.status);

@@ -41,13 +41,29 @@ TEST(FaultTest, ErrorsNameWhatIsKnown)
 
 TEST(FaultTest, EveryDocumentedNameIsKnown)
 {
-	for (const char* name :
-	     {"gpadl-fail", "open-fail", "refuse-nvsp", "no-init-reply", "short-init-reply",
-	      "no-recvbuf-reply", "recvbuf-fail", "sendbuf-fail", "rndis-init-fail",
-	      "no-rndis-reply", "short-query-reply", "bad-query-length", "unrelated-before-reply",
-	      "bad-completion-id", "double-completion", "bad-rx-range", "bad-rx-rndis",
-	      "bad-rx-ppi", "bad-descriptor", "bad-ring-index", "keepalive", "silent-after:5",
-	      "tx-fail:2"})
+	for (const char* name : {"gpadl-fail",
+				 "open-fail",
+				 "refuse-nvsp",
+				 "no-init-reply",
+				 "short-init-reply",
+				 "no-recvbuf-reply",
+				 "recvbuf-fail",
+				 "sendbuf-fail",
+				 "rndis-init-fail",
+				 "no-rndis-reply",
+				 "short-query-reply",
+				 "bad-query-length",
+				 "unrelated-before-reply",
+				 "bad-completion-id",
+				 "double-completion",
+				 "bad-rx-range",
+				 "bad-rx-rndis",
+				 "bad-rx-ppi",
+				 "bad-descriptor",
+				 "bad-ring-index",
+				 "keepalive",
+				 "silent-after:5",
+				 "tx-fail:2"})
 		EXPECT_EQ("", FaultScript().parse({name}));
 }
 

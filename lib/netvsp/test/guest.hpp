@@ -72,7 +72,8 @@ struct Received {
 	nvsp::Message message() const
 	{
 		nvsp::Message m{};
-		memcpy(&m, data.data(), std::min(sizeof(m), data.size()));
+		if (!data.empty())
+			memcpy(&m, data.data(), std::min(sizeof(m), data.size()));
 		return m;
 	}
 };
@@ -152,8 +153,8 @@ struct GuestChannel {
 		__atomic_store_n(&rx->out, out, __ATOMIC_SEQ_CST);
 		__atomic_thread_fence(__ATOMIC_SEQ_CST);
 		uint32_t free_after =
-			data_size - (__atomic_load_n(&rx->in, __ATOMIC_SEQ_CST) + data_size - out) %
-					    data_size;
+			data_size -
+			(__atomic_load_n(&rx->in, __ATOMIC_SEQ_CST) + data_size - out) % data_size;
 		pending = __atomic_load_n(&rx->pending_send_size, __ATOMIC_SEQ_CST) & ~7u;
 		if (pending != 0 && free_before < pending && free_after >= pending)
 			signal();
@@ -227,8 +228,7 @@ class Guest {
 		}
 		ASSERT_EQ(ssize_t(size), sendmsg(fd, &msg, MSG_NOSIGNAL));
 	}
-	template <class T>
-	void request(vu::Type type, T message, const std::vector<int>& fds = {})
+	template <class T> void request(vu::Type type, T message, const std::vector<int>& fds = {})
 	{
 		message.hdr = {type, sizeof(T)};
 		send_raw(&message, sizeof(T), fds);
@@ -320,7 +320,9 @@ class Guest {
 		h.run_count = uint32_t(runs.size());
 		auto bytes = bytes_of(h);
 		bytes.resize(h.hdr.size);
-		memcpy(bytes.data() + sizeof(h), runs.data(), runs.size() * sizeof(vu::GpaRun));
+		if (!runs.empty())
+			memcpy(bytes.data() + sizeof(h), runs.data(),
+			       runs.size() * sizeof(vu::GpaRun));
 		send_raw(bytes.data(), bytes.size());
 		vu::GpadlCreated r{};
 		EXPECT_TRUE(expect(vu::Type::kGpadlCreated, r));
@@ -605,8 +607,8 @@ class Guest {
 	void send_gpa(GuestChannel& c, const std::vector<std::pair<uint64_t, uint32_t>>& ranges,
 		      uint64_t id, uint32_t count_override = 0)
 	{
-		vmbus::GpaDirectHeader h{0, count_override ? count_override
-							   : uint32_t(ranges.size())};
+		vmbus::GpaDirectHeader h{0,
+					 count_override ? count_override : uint32_t(ranges.size())};
 		auto head = bytes_of(h);
 		for (auto [at, length] : ranges) {
 			vmbus::GpaRange r{length, uint32_t((kGpa + at) % 4096)};
@@ -647,9 +649,9 @@ class Guest {
 				last_ppi_length = h.ppi_length;
 				if (h.ppi_length == 16)
 					memcpy(&last_hash, m.data() + 8 + h.ppi_offset + 12, 4);
-				out.emplace_back(
-					reinterpret_cast<char*>(m.data()) + 8 + h.data_offset,
-					h.data_length);
+				out.emplace_back(reinterpret_cast<char*>(m.data()) + 8 +
+							 h.data_offset,
+						 h.data_length);
 			}
 		}
 		return out;

@@ -21,8 +21,8 @@ class HostTest : public Fixture {};
 
 TEST_F(HostTest, EveryVersionCarriesFramesBothWays)
 {
-	for (uint32_t version : {nvsp::kVersion1, nvsp::kVersion2, nvsp::kVersion4,
-				 nvsp::kVersion5, nvsp::kVersion6, nvsp::kVersion61}) {
+	for (uint32_t version : {nvsp::kVersion1, nvsp::kVersion2, nvsp::kVersion4, nvsp::kVersion5,
+				 nvsp::kVersion6, nvsp::kVersion61}) {
 		netvsp::Host h;
 		auto owned = std::make_unique<QueueEndpoint>();
 		auto* e = owned.get();

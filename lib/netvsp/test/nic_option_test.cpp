@@ -45,7 +45,8 @@ TEST(NicOptionTest, RefusesAndNamesTheRange)
 	NicConfig c;
 	auto refused = [&](const char* key, const char* value, const char* part) {
 		std::string error = parse_nic_option(key, value, c);
-		EXPECT_NE(std::string::npos, error.find(part)) << key << "=" << value << ": " << error;
+		EXPECT_NE(std::string::npos, error.find(part))
+			<< key << "=" << value << ": " << error;
 	};
 	refused("mtu", "67", "68..9202");
 	refused("mtu", "9203", "68..9202");

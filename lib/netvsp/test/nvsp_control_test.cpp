@@ -5,8 +5,7 @@ using namespace test;
 
 namespace {
 
-class NvspTest : public Fixture
-{
+class NvspTest : public Fixture {
       protected:
 	void open(netvsp::NicConfig config = {})
 	{
@@ -122,8 +121,12 @@ TEST_F(NvspTest, BuffersOfUnknownGpadlsFail)
 
 TEST_F(NvspTest, MtuIsGrantedOrTheUsual)
 {
-	for (auto [asked, granted] : {std::pair{1514u, 1500u}, {9014u, 9000u}, {9015u, 1500u},
-				      {82u, 68u}, {81u, 1500u}, {0xffffffffu, 1500u}}) {
+	for (auto [asked, granted] : {std::pair{1514u, 1500u},
+				      {9014u, 9000u},
+				      {9015u, 1500u},
+				      {82u, 68u},
+				      {81u, 1500u},
+				      {0xffffffffu, 1500u}}) {
 		netvsp::Host h;
 		std::string error;
 		vmbus::Guid id;
@@ -304,8 +307,14 @@ TEST_F(NvspTest, SetUpFaults)
 		std::vector<uint8_t> info;
 		if (g.query(rndis::kOidPermanentAddress, info) != 0)
 			return 5;
-		return g.set_filter(0x20) == 0 ? (g.other.empty() ? 0 : 7) : 6;
+		if (g.set_filter(0x20) != 0)
+			return 6;
+		for (const auto& p : g.other)
+			if (p.message().type == nvsp::kSendVfAssociation)
+				return 7;
+		return 0;
 	};
+	EXPECT_EQ(0, outcome("bad-rx-range"));
 	EXPECT_EQ(1, outcome("gpadl-fail"));
 	EXPECT_EQ(1, outcome("open-fail"));
 	EXPECT_EQ(2, outcome("refuse-nvsp"));

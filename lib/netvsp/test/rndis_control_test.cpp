@@ -5,8 +5,7 @@ using namespace test;
 
 namespace {
 
-class RndisTest : public Fixture
-{
+class RndisTest : public Fixture {
       protected:
 	std::vector<uint8_t> rss(uint16_t flags, uint32_t hash, uint32_t entries, uint32_t value,
 				 uint16_t key_size = 40)
@@ -61,8 +60,7 @@ TEST_F(RndisTest, Sets)
 	config.queues = 2;
 	start(config);
 	guest->up();
-	EXPECT_EQ(rndis::kStatusInvalidLength,
-		  guest->set(rndis::kOidCurrentPacketFilter, {1, 2}));
+	EXPECT_EQ(rndis::kStatusInvalidLength, guest->set(rndis::kOidCurrentPacketFilter, {1, 2}));
 	EXPECT_EQ(rndis::kStatusInvalidOid, guest->set(0x99, {1, 2, 3, 4}));
 	EXPECT_EQ(0u, guest->set(rndis::kOidOffloadParameters, std::vector<uint8_t>(32)));
 	uint32_t oid = rndis::kOidReceiveScaleParameters;
@@ -130,7 +128,8 @@ TEST_F(RndisTest, HaltGetsNoAnswer)
 
 TEST_F(RndisTest, MalformedControlSilences)
 {
-	for (auto [type, length] : {std::pair{uint32_t(rndis::kQuery), 12u}, {0x77u, 12u},
+	for (auto [type, length] : {std::pair{uint32_t(rndis::kQuery), 12u},
+				    {0x77u, 12u},
 				    {uint32_t(rndis::kQuery), 4u},
 				    {uint32_t(rndis::kSet), 0xffffffffu},
 				    {uint32_t(rndis::kReset), 12u}}) {

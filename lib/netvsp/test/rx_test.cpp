@@ -5,8 +5,7 @@ using namespace test;
 
 namespace {
 
-class RxTest : public Fixture
-{
+class RxTest : public Fixture {
       protected:
 	void up(netvsp::NicConfig config = {}, uint32_t filter = 0x20)
 	{
@@ -87,8 +86,7 @@ TEST_F(RxTest, NothingIsTakenBeforeTheFilter)
 TEST_F(RxTest, Filters)
 {
 	auto own = to({2, 0, 0, 0, 0, 1}), other = to({2, 0, 0, 0, 0, 2}),
-	     multicast = to({1, 0, 0x5e, 0, 0, 1}),
-	     broadcast = to({255, 255, 255, 255, 255, 255});
+	     multicast = to({1, 0, 0x5e, 0, 0, 1}), broadcast = to({255, 255, 255, 255, 255, 255});
 	up({}, 0);
 	auto passed = [&](uint32_t filter) {
 		EXPECT_EQ(0u, guest->set_filter(filter));
@@ -252,8 +250,7 @@ TEST_F(RxTest, Faults)
 			   return first_range(g, length, offset) &&
 				  uint64_t(offset) + length > kReceiveBytes;
 		   }},
-	      Case{"bad-rx-rndis",
-		   [&](Guest& g) { return first_message(g).data_offset > 100000; }},
+	      Case{"bad-rx-rndis", [&](Guest& g) { return first_message(g).data_offset > 100000; }},
 	      Case{"bad-rx-ppi", [&](Guest& g) { return first_message(g).ppi_length == 16; }},
 	      Case{"bad-descriptor",
 		   [](Guest& g) {
