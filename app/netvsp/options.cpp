@@ -44,7 +44,7 @@ An emulated Hyper-V host: offers synthetic NICs to a guest that connects to a UN
 
 Endpoints:
   null              takes every frame, gives none
-  generator[:size=60..9216][:flows=1..65536][:rate=N][:count=N][:dst=MAC][:proto=udp|tcp]
+  generator[:size=60..9216][:flows=1..65536][:rate=N][:count=N][:window=N][:dst=MAC][:proto=udp|tcp]
                     gives numbered frames (rate: per second), verifies those that come back
   loopback          what the guest sends comes back to it
   tap:NAME          a TAP interface of this machine, made if it is not there

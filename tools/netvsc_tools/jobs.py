@@ -127,8 +127,9 @@ def captures(log: Path, lengths: Sequence[int], *, nic: str = "", app: Sequence[
 
 def rate(log: Path, mode: str, seconds: float, **more: object) -> Result:
     """Packet rate with 64-byte frames: the emulated host generates and takes as many as it can."""
-    # Transmitting only, testpmd receives nothing: a host that sends would see its frames missed.
-    endpoint = "null" if mode == "txonly" else "generator:size=64"
+    # Forwarding, only so many are on their way that none need be lost; transmitting only, testpmd receives
+    # nothing, and a host that sent would see its frames missed.
+    endpoint = {"io": "generator:size=64:window=1024", "rxonly": "generator:size=64", "txonly": "null"}[mode]
     with Testpmd(log, [f"netvsp0,endpoint={endpoint}"], [f"--forward-mode={mode}"], **more) as testpmd:  # type: ignore[arg-type]
         testpmd.start()
         time.sleep(0.5)

@@ -122,10 +122,10 @@ def socket_path() -> Path:
 class Daemon(Process):
     """A netvsp daemon that listens."""
 
-    def __init__(self, log: Path, socket: Path, nics: Sequence[str], timeout: float = 20) -> None:
+    def __init__(self, log: Path, socket: Path, nics: Sequence[str], *options: str, timeout: float = 20) -> None:
         arguments = [part for nic in nics for part in ("--nic", nic)]
         self.socket = socket
-        super().__init__([str(machine.BUILD / "netvsp"), f"--socket={socket}", *arguments], log)
+        super().__init__([str(machine.BUILD / "netvsp"), f"--socket={socket}", *arguments, *options], log)
         try:
             self.wait_for("netvsp: listening at", timeout)
         except ProcessError:

@@ -73,7 +73,7 @@ class Switch;
  * Makes an endpoint from its text form:
  *
  *   null                takes every frame, gives none
- *   generator[:size=N][:flows=N][:rate=N][:count=N][:dst=MAC][:proto=udp|tcp]
+ *   generator[:size=N][:flows=N][:rate=N][:count=N][:window=N][:dst=MAC][:proto=udp|tcp]
  *                       makes frames and verifies those that come back, see generator.cpp
  *   loopback            what the guest sends comes back to it
  *   tap:NAME            a TAP interface of this machine

@@ -8,7 +8,7 @@ namespace
 {
 
 constexpr const char* kForms =
-	"accepted: null | generator[:size=N][:flows=N][:rate=N][:count=N][:dst=MAC]"
+	"accepted: null | generator[:size=N][:flows=N][:rate=N][:count=N][:window=N][:dst=MAC]"
 	"[:proto=udp|tcp] | loopback | tap:NAME | pcap:IN:OUT | switch";
 
 } // namespace

@@ -30,6 +30,7 @@ struct Options {
 	uint32_t flows = 1;
 	uint64_t rate = 0;  /* frames per second, 0 = as fast as they are taken */
 	uint64_t count = 0; /* 0 = endless */
+	uint64_t window = 0; /* frames that may be on their way, 0 = any number */
 	/* Broadcast gets through every packet filter, whatever the NIC's address. */
 	std::array<uint8_t, 6> destination{0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
 	bool tcp = false;
@@ -42,6 +43,7 @@ class Generator final : public Endpoint
 		: size_(options.size),
 		  flows_(options.flows),
 		  rate_(options.rate),
+		  window_(options.window),
 		  endless_(options.count == 0),
 		  left_(endless_ ? std::numeric_limits<uint64_t>::max() : options.count),
 		  stream_(next_stream()),
@@ -64,6 +66,7 @@ class Generator final : public Endpoint
 			stats_.errors++;
 		} else {
 			check_order(stamp);
+			back_++;
 		}
 		return true;
 	}
@@ -96,6 +99,8 @@ class Generator final : public Endpoint
 			return 0;
 		if (left_ == 0)
 			return -1;
+		if (window_ != 0 && out_ - back_ >= window_)
+			return kWindowPoll; /* what comes back wakes the host anyway */
 		if (rate_ == 0 || epoch_ == 0)
 			return 0;
 		const uint64_t due = epoch_ + (given_ + 1) * kSecond / rate_;
@@ -147,12 +152,32 @@ class Generator final : public Endpoint
 			const uint64_t total = uint64_t(
 				static_cast<unsigned __int128>(now - epoch_) * rate_ / kSecond);
 			due = std::min(left_, total > given_ ? total - given_ : 0);
-			given_ += due;
 		}
+		if (window_ != 0)
+			due = std::min(due, window_room());
+		given_ += due;
+		out_ += due;
 		if (!endless_)
 			left_ -= due;
 		budget_ = due;
 		return due != 0;
+	}
+
+	/* How many frames may follow those that are on their way. */
+	uint64_t window_room()
+	{
+		if (out_ - back_ < window_)
+			return window_ - (out_ - back_);
+		/* What has not come back for long is lost, and must not stop the rest. */
+		const uint64_t now = clock_ns(CLOCK_MONOTONIC);
+		if (back_ != back_then_ || back_since_ == 0) {
+			back_then_ = back_;
+			back_since_ = now;
+		} else if (now - back_since_ > kSecond) {
+			out_ = back_;
+			back_since_ = now;
+		}
+		return 0;
 	}
 
 	void check_order(const Stamp& stamp)
@@ -194,15 +219,21 @@ class Generator final : public Endpoint
 
 	static constexpr uint64_t kSequenceMask = (uint64_t(1) << 48) - 1;
 	static constexpr uint64_t kCatchUp = 10'000'000;
+	static constexpr int64_t kWindowPoll = 10'000'000;
 
 	const uint32_t size_;
 	const uint32_t flows_;
 	const uint64_t rate_;
+	const uint64_t window_;
 	const bool endless_;
 	uint64_t left_;	      /* frames not yet moved to the budget */
 	uint64_t budget_ = 0; /* frames that may be given without a look at the clock */
 	uint64_t epoch_ = 0;  /* time from which the rate counts; 0 = not started */
 	uint64_t given_ = 0;  /* frames since then, the budget included */
+	uint64_t out_ = 0;    /* frames given, the budget included */
+	uint64_t back_ = 0;   /* frames that came back */
+	uint64_t back_then_ = 0; /* at the last look, and since when it is that */
+	uint64_t back_since_ = 0;
 	const uint16_t stream_;
 	uint64_t sequence_;
 	uint32_t flow_ = 0;
@@ -268,6 +299,9 @@ std::string set_option(const std::string& key, const std::string& value, Options
 	} else if (key == "count") {
 		if (!parse_number(value, 0, std::numeric_limits<uint64_t>::max(), options.count))
 			return "a number of frames, 0 = endless";
+	} else if (key == "window") {
+		if (!parse_number(value, 0, 1u << 30, options.window))
+			return "0..1073741824 frames on their way, 0 = any number";
 	} else if (key == "dst") {
 		if (!parse_mac(value, options.destination))
 			return "a MAC address like 00:15:5d:01:02:03";
@@ -276,7 +310,7 @@ std::string set_option(const std::string& key, const std::string& value, Options
 			return "udp or tcp";
 		options.tcp = value == "tcp";
 	} else {
-		return "size, flows, rate, count, dst and proto";
+		return "size, flows, rate, count, window, dst and proto";
 	}
 	return "";
 }

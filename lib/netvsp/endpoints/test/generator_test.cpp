@@ -192,6 +192,34 @@ TEST(Generator, RateAndCountTogether)
 	EXPECT_EQ(endpoint->wait_ns(), -1);
 }
 
+TEST(Generator, WindowLimitsFramesOnTheirWay)
+{
+	auto endpoint = make("generator:window=8");
+	std::vector<Frame> out;
+	for (int i = 0; i < 8; i++)
+		out.push_back(receive(*endpoint));
+	EXPECT_TRUE(receive(*endpoint).empty());
+	EXPECT_GT(endpoint->wait_ns(), 0);
+	/* Each frame that comes back makes room for one. */
+	for (int i = 0; i < 3; i++)
+		ASSERT_TRUE(send(*endpoint, out[size_t(i)]));
+	EXPECT_EQ(endpoint->wait_ns(), 0);
+	for (int i = 0; i < 3; i++)
+		EXPECT_FALSE(receive(*endpoint).empty());
+	EXPECT_TRUE(receive(*endpoint).empty());
+}
+
+TEST(Generator, WindowForgetsWhatIsLost)
+{
+	auto endpoint = make("generator:window=4");
+	for (int i = 0; i < 4; i++)
+		ASSERT_FALSE(receive(*endpoint).empty());
+	ASSERT_TRUE(receive(*endpoint).empty());
+	std::this_thread::sleep_for(std::chrono::milliseconds(1100));
+	(void)receive(*endpoint); /* notices */
+	EXPECT_FALSE(receive(*endpoint).empty());
+}
+
 TEST(Generator, CountsLossPerFlow)
 {
 	auto endpoint = make("generator:flows=4");
