@@ -50,7 +50,8 @@ static Error read_number(Os& os, const std::string& path, uint64_t max, uint64_t
 	if (Error error = read_line(os, path, text))
 		return error;
 	if (!parse_number(text, max, out))
-		return {EINVAL, path + ": '" + text + "' is no number up to " + std::to_string(max)};
+		return {EINVAL,
+			path + ": '" + text + "' is no number up to " + std::to_string(max)};
 	return {};
 }
 
@@ -171,7 +172,8 @@ std::vector<SysfsDevice> scan_vmbus(const std::string& root, std::vector<std::st
 				return d.instance_id == device.instance_id;
 			});
 		if (ours && twice)
-			errors.push_back(name + " is left out: another device has its instance GUID");
+			errors.push_back(name +
+					 " is left out: another device has its instance GUID");
 		else if (ours)
 			devices.push_back(std::move(device));
 	}

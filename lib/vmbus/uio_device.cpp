@@ -17,8 +17,8 @@ namespace vmbus::uio {
 enum : uint32_t { kRings, kInterruptPage, kMonitorPage, kReceiveBuffer, kSendBuffer, kMaps };
 static_assert(kMaps == kMaxUioMaps);
 
-static constexpr const char* kMapNames[kMaps] = {"txrx_rings", "int_page", "monitor_page", "recv:",
-						 "send:"};
+static constexpr const char* kMapNames[kMaps] = {"txrx_rings", "int_page", "monitor_page",
+						 "recv:", "send:"};
 
 /* Offsets into rings and buffers are 32 bits wide. */
 static constexpr uint64_t kMaxRings = uint64_t{1} << 31;
@@ -29,8 +29,12 @@ static constexpr uint32_t kSendInterrupts = 2048;
 
 UioDevice::UioDevice(const SysfsDevice& info, Region control, uint64_t control_gpa, Os& os,
 		     std::string dev)
-    : info_(info), name_(to_string(info.instance_id)), dev_(std::move(dev)),
-      control_(std::move(control)), control_gpa_(control_gpa), os_(os)
+	: info_(info),
+	  name_(to_string(info.instance_id)),
+	  dev_(std::move(dev)),
+	  control_(std::move(control)),
+	  control_gpa_(control_gpa),
+	  os_(os)
 {
 }
 
@@ -153,7 +157,8 @@ Error UioDevice::check_rings(const std::string& what, uint64_t size) const
 {
 	const uint64_t page = os_.page_size();
 	if (size < 4 * page || size > kMaxRings || size % (2 * page) != 0)
-		return {EPROTO, what + ": two rings cannot have " + std::to_string(size) + " bytes"};
+		return {EPROTO,
+			what + ": two rings cannot have " + std::to_string(size) + " bytes"};
 	return {};
 }
 
@@ -168,7 +173,8 @@ Error UioDevice::open_primary()
 	channel.monitor_id = info_.monitor_id;
 	Error error = add_channel(channel, std::move(rings));
 	if (error.code == EAGAIN)
-		return {EBUSY, "another process uses the device, or memory of an earlier use is held"};
+		return {EBUSY,
+			"another process uses the device, or memory of an earlier use is held"};
 	return error;
 }
 
@@ -249,9 +255,9 @@ Error UioDevice::open_subchannel(uint16_t index, Milliseconds timeout, Channel*&
 		if (gone())
 			return {ENODEV, "the host removed the device"};
 		if (std::chrono::steady_clock::now() >= deadline)
-			return {ETIMEDOUT, "subchannel " + std::to_string(index) +
-						   " is not there after " +
-						   std::to_string(timeout.count()) + " ms: " + last};
+			return {ETIMEDOUT,
+				"subchannel " + std::to_string(index) + " is not there after " +
+					std::to_string(timeout.count()) + " ms: " + last};
 		std::this_thread::sleep_for(std::chrono::milliseconds(1));
 	}
 }

@@ -82,8 +82,8 @@ class Mapping {
 	}
 
 	/**
-	 * Puts zeroed private memory in the mapping's place, for threads that still look into it. May
-	 * run in a signal handler.
+	 * Puts zeroed private memory in the mapping's place, for threads that still look into it.
+	 * May run in a signal handler.
 	 * @return whether that worked
 	 */
 	bool isolate();

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "log.hpp"
+#include "real.hpp"
 #include "vmbus/guid.hpp"
 
 RTE_LOG_REGISTER(vmbus_bus_logtype, bus.vmbus, NOTICE)
@@ -35,14 +36,17 @@ const Driver* find_driver(const Guid& class_id)
 
 static int scan();
 
-static int probe()
+/* The host knows guest-physical addresses only. */
+static rte_iova_mode iommu_class()
 {
-	return 0;
+	return real::any() ? RTE_IOVA_PA : RTE_IOVA_DC;
 }
 
-static rte_device* find_device(const rte_device*, rte_dev_cmp_t, const void*)
+/* Called at the end of rte_eal_cleanup(). */
+static int cleanup()
 {
-	return nullptr;
+	real::remove_all();
+	return 0;
 }
 
 /* A device of this bus is named by its instance GUID. */
@@ -60,9 +64,14 @@ static constexpr rte_bus make_bus()
 {
 	rte_bus bus{};
 	bus.scan = scan;
-	bus.probe = probe;
-	bus.find_device = find_device;
+	bus.probe = real::probe;
+	bus.find_device = real::find;
+	bus.plug = real::plug;
+	bus.unplug = real::unplug;
 	bus.parse = parse;
+	bus.get_iommu_class = iommu_class;
+	bus.sigbus_handler = real::repair; /* after rte_dev_hotplug_handle_enable() */
+	bus.cleanup = cleanup;
 	return bus;
 }
 
@@ -83,6 +92,7 @@ static int scan()
 		rte_bus_unregister(other);
 		VMBUS_LOG(NOTICE, "this driver takes the vmbus bus over from DPDK's own");
 	}
+	real::scan(vmbus_bus);
 	return 0;
 }
 
