@@ -245,6 +245,7 @@ void Connection::disconnect_locked()
 {
 	if (disconnected_.exchange(true, std::memory_order_acq_rel))
 		return;
+	::shutdown(fd_, SHUT_RDWR); /* the host learns of it, though the descriptor stays ours */
 	Event event{};
 	event.kind = Event::kDisconnected;
 	events_.push_back(event);
