@@ -265,12 +265,4 @@ Error Session::set_packet_filter(uint32_t filter)
 	return set(rndis::kOidCurrentPacketFilter, &filter, sizeof(filter));
 }
 
-Error Session::set_mac(const std::array<uint8_t, 6>& mac)
-{
-	if (Error error = set(rndis::kOidCurrentAddress, mac.data(), 6))
-		return error;
-	info_.mac = mac;
-	return {};
-}
-
 } // namespace netvsc

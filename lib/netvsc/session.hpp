@@ -86,7 +86,6 @@ class Session final : private ControlSink {
 	Queue& queue(uint32_t i) { return *queues_[i]; }
 
 	Error set_packet_filter(uint32_t filter);
-	Error set_mac(const std::array<uint8_t, 6>& mac);
 	/** Asks the host, and remembers: the link() of the moment. */
 	Error query_link();
 	/** Takes in waiting control messages, without waiting for any. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Modes, addresses, MTU and link: what the application asks of the host, and what the host tells. */
+/* Modes, MTU and link: what the application asks of the host, and what the host tells. */
 #include "netvsc.hpp"
 
 namespace netvsc {
@@ -55,16 +55,6 @@ int allmulticast_enable(rte_eth_dev* dev)
 int allmulticast_disable(rte_eth_dev* dev)
 {
 	return set_mode(dev, dev->data->promiscuous, 0, "all-multicast mode off");
-}
-
-int mac_addr_set(rte_eth_dev* dev, rte_ether_addr* address)
-{
-	Port& port = port_of(dev);
-	std::array<uint8_t, 6> mac;
-	std::memcpy(mac.data(), address->addr_bytes, mac.size());
-	if (Error error = port.session.set_mac(mac))
-		return failed(port, "set the MAC address", error);
-	return 0;
 }
 
 int mtu_set(rte_eth_dev* dev, uint16_t mtu)

@@ -164,7 +164,6 @@ static constexpr eth_dev_ops make_ops()
 	ops.promiscuous_disable = promiscuous_disable;
 	ops.allmulticast_enable = allmulticast_enable;
 	ops.allmulticast_disable = allmulticast_disable;
-	ops.mac_addr_set = mac_addr_set;
 	ops.mtu_set = mtu_set;
 	ops.link_update = link_update;
 	ops.stats_get = stats_get;

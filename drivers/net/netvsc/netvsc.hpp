@@ -134,7 +134,6 @@ int promiscuous_enable(rte_eth_dev* dev);
 int promiscuous_disable(rte_eth_dev* dev);
 int allmulticast_enable(rte_eth_dev* dev);
 int allmulticast_disable(rte_eth_dev* dev);
-int mac_addr_set(rte_eth_dev* dev, rte_ether_addr* address);
 int mtu_set(rte_eth_dev* dev, uint16_t mtu);
 int link_update(rte_eth_dev* dev, int wait);
 /** Tells the host which frames to pass, by the port's modes. */
