@@ -65,7 +65,7 @@ def main() -> int:
             result = job()
         except ProcessError as error:
             complain(str(error))
-            result = jobs.Result(False, note=str(error).splitlines()[0][:60])
+            result = jobs.Result(False, note=str(error).splitlines()[0].split("; its last")[0][:70])
         else:
             if not result.ok:
                 newest = max(LOGS.glob("*.log"), key=lambda path: path.stat().st_mtime)
