@@ -191,6 +191,13 @@ class UserHost {
 		return false;
 	}
 
+	/** Waits until what the guest sent, as far as it has arrived, is done with. */
+	void settle()
+	{
+		for (int i = 0; i < 2000 && handled_ != log().size(); i++)
+			std::this_thread::sleep_for(std::chrono::milliseconds(1));
+	}
+
 	void answer(const Request& r)
 	{
 		const Bytes& b = r.bytes;
@@ -281,6 +288,7 @@ class UserHost {
 				answer(r);
 			for (const int fd : r.fds)
 				::close(fd);
+			handled_++;
 		}
 		end_ = true;
 	}
@@ -290,6 +298,7 @@ class UserHost {
 	int guest_ = -1;
 	std::thread thread_;
 	std::atomic<bool> end_{false};
+	std::atomic<size_t> handled_{0};
 	std::mutex mutex_; /* guards what follows */
 	std::map<uint64_t, int> memory_;
 	std::set<uint32_t> gpadls_, open_, released_;
