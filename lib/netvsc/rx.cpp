@@ -261,7 +261,7 @@ void Rx::write_completions(bool wait_for_lock)
 	tx_lock_.unlock();
 	if (done != pending_count_)
 		std::copy(&pending_[done], &pending_[pending_count_], &pending_[0]);
-	pending_count_ -= done;
+	vmbus::store_relaxed(&pending_count_, pending_count_ - done);
 	if (signal) {
 		stats_.signals++;
 		channel_.doorbell.ring();

@@ -148,7 +148,11 @@ class Rx {
 		ring_.consume(length);
 		scanned_ = scanned_ > length ? scanned_ - length : 0;
 	}
-	void complete(uint64_t transaction_id) { pending_[pending_count_++] = transaction_id; }
+	void complete(uint64_t transaction_id)
+	{
+		pending_[pending_count_] = transaction_id;
+		vmbus::store_relaxed(&pending_count_, pending_count_ + 1);
+	}
 	/* Room in pending_ for one more packet; tries to make some. */
 	bool can_complete()
 	{
@@ -246,7 +250,7 @@ template <class Deliver, class DropHold>
 uint32_t Rx::receive(uint32_t max, Deliver&& deliver, DropHold&& drop_hold)
 {
 	/* An idle poll costs two loads, and a third where packets may be held. */
-	if (!ring_.maybe_nonempty() && pending_count_ == 0 &&
+	if (!ring_.maybe_nonempty() && vmbus::load_once(&pending_count_) == 0 &&
 	    (holds_ == nullptr || !holds_->has_returned()))
 		return 0;
 	lock_.lock();

@@ -129,11 +129,7 @@ static int stop(rte_eth_dev* dev)
 
 static int close(rte_eth_dev* dev)
 {
-	if (rte_eal_process_type() != RTE_PROC_PRIMARY)
-		return 0;
 	Port* port = &port_of(dev);
-	if (port == nullptr)
-		return 0;
 	unwatch_session(*port);
 	drop_pipelines(*port);
 	for (uint16_t i = 0; i < dev->data->nb_rx_queues; i++)

@@ -69,6 +69,11 @@ int stats_get(rte_eth_dev* dev, rte_eth_stats* stats)
 		stats->ierrors += s.errors - q->base.errors + too_long;
 		stats->imissed += s.missed - q->base.missed;
 		stats->rx_nombuf += q->no_mbuf - q->no_mbuf_base;
+		if (i < RTE_ETHDEV_QUEUE_STAT_CNTRS) {
+			stats->q_ipackets[i] = s.frames - q->base.frames - too_long;
+			stats->q_ibytes[i] = s.bytes - q->base.bytes;
+			stats->q_errors[i] = s.errors - q->base.errors + too_long;
+		}
 	}
 	for (uint16_t i = 0; i < dev->data->nb_tx_queues; i++) {
 		const auto* q = static_cast<const TxQueue*>(dev->data->tx_queues[i]);
@@ -78,6 +83,10 @@ int stats_get(rte_eth_dev* dev, rte_eth_stats* stats)
 		stats->opackets += s.frames - q->base.frames;
 		stats->obytes += s.bytes - q->base.bytes;
 		stats->oerrors += s.errors - q->base.errors + q->dropped - q->dropped_base;
+		if (i < RTE_ETHDEV_QUEUE_STAT_CNTRS) {
+			stats->q_opackets[i] = s.frames - q->base.frames;
+			stats->q_obytes[i] = s.bytes - q->base.bytes;
+		}
 	}
 	return 0;
 }
