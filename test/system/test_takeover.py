@@ -32,7 +32,7 @@ class Takeover(harness.Case):
             devices = testpmd.command("show device info all")
             self.assertEqual(testpmd.quit(), 0, f"testpmd's exit code, see {self.log()}")
         self.assertEqual(len(lines), 1, f"one line says that ours takes over, see {self.log()}")
-        self.assertEqual(len(re.findall(r"^Port id: ", devices, re.M)), 1, f"one port on one device:\n{devices}")
+        self.assertEqual(len(re.findall(r"^\s*Port id: ", devices, re.M)), 1, f"one port on one device:\n{devices}")
 
     def test_installed(self) -> None:
         """As installed: DPDK loads its own from its plugin folder."""

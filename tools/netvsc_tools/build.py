@@ -29,8 +29,8 @@ def _step(command: Sequence[str], log: Path, what: str, timeout: float) -> str:
     return process.text
 
 
-def build(folder: Path, options: Sequence[str] = ()) -> None:
-    """Builds in a folder; configures it first if it is not yet."""
+def build(folder: Path, options: Sequence[str] = (), targets: Sequence[str] = ()) -> None:
+    """Builds everything, or some targets, in a folder; configures it first if it is not yet."""
     logs = folder / "logs"
     if not (folder / "build.ninja").is_file():
         say(f"configuring {folder.name}/ {' '.join(options)}")
@@ -39,6 +39,6 @@ def build(folder: Path, options: Sequence[str] = ()) -> None:
             shutil.rmtree(folder / part, ignore_errors=True)
         _step(["meson", "setup", str(folder), str(machine.ROOT), *options], logs / "setup.log", "configuring", 300)
     say(f"building {folder.name}/")
-    text = _step(["ninja", "-C", str(folder)], logs / "build.log", "building", 1800)
+    text = _step(["meson", "compile", "-C", str(folder), *targets], logs / "build.log", "building", 1800)
     done = re.findall(r"^\[(\d+)/(\d+)\]", text, re.MULTILINE)
     say(f"built, {done[-1][1]} steps" if done else "built, nothing had changed")

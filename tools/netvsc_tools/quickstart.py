@@ -41,7 +41,7 @@ def main() -> int:
     process.end_on_signals()
 
     try:
-        build(machine.BUILD, ["--buildtype=release"])
+        build(machine.BUILD, ["--buildtype=release"], ["plugin-link", "netvsp-link"])
     except ProcessError as error:
         complain(str(error))
         return 1
