@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Ports, by nothing but ethdev's public interface. */
+#include <filesystem>
+#include <thread>
+
+#include "support.hpp"
+
+namespace scenario {
+
+unsigned int open_descriptors()
+{
+	unsigned int count = 0;
+	for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd"))
+		count += entry.path().empty() ? 0 : 1;
+	return count;
+}
+
+bool eventually(const std::function<bool()>& condition, int timeout_ms)
+{
+	const auto deadline = Clock::now() + std::chrono::milliseconds(timeout_ms);
+	while (!condition()) {
+		if (Clock::now() > deadline)
+			return false;
+		std::this_thread::sleep_for(std::chrono::microseconds(200));
+	}
+	return true;
+}
+
+Port::Port(const std::string& args)
+{
+	static int number;
+	name = "netvsp" + std::to_string(number++);
+	plug_result_ = rte_eal_hotplug_add("vdev", name.c_str(), args.c_str());
+	if (plug_result_ != 0)
+		return;
+	plugged_ = true;
+	EXPECT_EQ(rte_eth_dev_get_port_by_name(name.c_str(), &id), 0);
+}
+
+Port::~Port()
+{
+	if (!plugged_)
+		return;
+	if (id != RTE_MAX_ETHPORTS && rte_eth_dev_is_valid_port(id)) {
+		stop();
+		close();
+	}
+	remove();
+}
+
+int Port::configure(const PortOptions& options)
+{
+	rte_eth_conf conf{};
+	conf.rxmode.mtu = options.mtu;
+	conf.rxmode.offloads = options.rx_offloads;
+	conf.txmode.offloads = options.tx_offloads;
+	conf.intr_conf.lsc = options.lsc;
+	int rc = rte_eth_dev_configure(id, 1, 1, &conf);
+	if (rc != 0)
+		return rc;
+	rte_mempool* pool = options.pool;
+	if (pool == nullptr)
+		pool = options.mtu > 1500 ? pools().jumbo : pools().normal;
+	rc = rte_eth_rx_queue_setup(id, 0, options.rx_descriptors, SOCKET_ID_ANY, nullptr, pool);
+	if (rc != 0)
+		return rc;
+	rc = rte_eth_tx_queue_setup(id, 0, options.tx_descriptors, SOCKET_ID_ANY, nullptr);
+	if (rc != 0)
+		return rc;
+	return options.promiscuous ? rte_eth_promiscuous_enable(id)
+				   : rte_eth_promiscuous_disable(id);
+}
+
+int Port::start()
+{
+	const int rc = rte_eth_dev_start(id);
+	started_ = rc == 0;
+	return rc;
+}
+
+int Port::stop()
+{
+	if (!started_)
+		return 0;
+	started_ = false;
+	return rte_eth_dev_stop(id);
+}
+
+int Port::close()
+{
+	return rte_eth_dev_close(id);
+}
+
+int Port::remove()
+{
+	if (!plugged_)
+		return 0;
+	plugged_ = false;
+	started_ = false;
+	return rte_eal_hotplug_remove("vdev", name.c_str());
+}
+
+void Port::up(const PortOptions& options)
+{
+	ASSERT_EQ(plug_result_, 0) << rte_strerror(-plug_result_);
+	ASSERT_EQ(configure(options), 0);
+	ASSERT_EQ(start(), 0);
+}
+
+bool Port::send(rte_mbuf* m)
+{
+	const bool sent = eventually([&] { return tx(&m, 1) == 1; }, 1000);
+	if (!sent)
+		rte_pktmbuf_free(m);
+	return sent;
+}
+
+std::vector<Frame> Port::receive(size_t count, int timeout_ms)
+{
+	std::vector<Frame> frames;
+	eventually(
+		[&] {
+			rte_mbuf* m;
+			while (frames.size() < count && rx(&m, 1) == 1) {
+				frames.push_back(from_mbuf(m));
+				rte_pktmbuf_free(m);
+			}
+			return frames.size() == count;
+		},
+		timeout_ms);
+	return frames;
+}
+
+size_t Port::receive_rest(int quiet_ms)
+{
+	size_t total = 0;
+	auto quiet = Clock::now() + std::chrono::milliseconds(quiet_ms);
+	while (Clock::now() < quiet) {
+		rte_mbuf* mbufs[32];
+		const uint16_t n = rx(mbufs, 32);
+		rte_pktmbuf_free_bulk(mbufs, n);
+		total += n;
+		if (n != 0)
+			quiet = Clock::now() + std::chrono::milliseconds(quiet_ms);
+		else
+			std::this_thread::yield();
+	}
+	return total;
+}
+
+rte_eth_stats Port::stats()
+{
+	rte_eth_stats stats{};
+	EXPECT_EQ(rte_eth_stats_get(id, &stats), 0);
+	return stats;
+}
+
+uint64_t Port::xstat(const std::string& name_wanted)
+{
+	uint64_t xid = 0;
+	uint64_t value = 0;
+	EXPECT_EQ(rte_eth_xstats_get_id_by_name(id, name_wanted.c_str(), &xid), 0) << name_wanted;
+	EXPECT_EQ(rte_eth_xstats_get_by_id(id, &xid, &value, 1), 1) << name_wanted;
+	return value;
+}
+
+rte_eth_dev_info Port::info()
+{
+	rte_eth_dev_info info{};
+	EXPECT_EQ(rte_eth_dev_info_get(id, &info), 0);
+	return info;
+}
+
+rte_ether_addr Port::mac()
+{
+	rte_ether_addr mac{};
+	EXPECT_EQ(rte_eth_macaddr_get(id, &mac), 0);
+	return mac;
+}
+
+rte_eth_link Port::link()
+{
+	rte_eth_link link{};
+	EXPECT_EQ(rte_eth_link_get_nowait(id, &link), 0);
+	return link;
+}
+
+void Scenario::SetUp()
+{
+	ASSERT_EQ(mbufs_out(), 0u) << "an earlier test's";
+	ASSERT_EQ(rte_eth_dev_count_total(), 0u) << "an earlier test's";
+	descriptors_ = open_descriptors();
+}
+
+void Scenario::TearDown()
+{
+	EXPECT_EQ(rte_eth_dev_count_total(), 0u);
+	EXPECT_EQ(mbufs_out(), 0u);
+	EXPECT_TRUE(eventually([this] { return open_descriptors() == descriptors_; }, 500))
+		<< open_descriptors() << " descriptors, " << descriptors_ << " before";
+}
+
+} // namespace scenario

@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Hosts and NICs that go away, and links that go up and down. */
+#include <atomic>
+#include <thread>
+
+#include "support.hpp"
+
+namespace scenario {
+
+/* Events of a port, counted as an application would take note of them. */
+class Events {
+      public:
+	explicit Events(Port& port) : id_(port.id)
+	{
+		for (const auto event : {RTE_ETH_EVENT_INTR_RMV, RTE_ETH_EVENT_INTR_LSC})
+			EXPECT_EQ(rte_eth_dev_callback_register(id_, event, note, this), 0);
+	}
+	~Events()
+	{
+		if (rte_eth_dev_is_valid_port(id_) == 0)
+			return; /* closed, and its callbacks with it */
+		for (const auto event : {RTE_ETH_EVENT_INTR_RMV, RTE_ETH_EVENT_INTR_LSC})
+			rte_eth_dev_callback_unregister(id_, event, note, this);
+	}
+	std::atomic<uint32_t> removals{0};
+	std::atomic<uint32_t> link_changes{0};
+
+      private:
+	static int note(uint16_t, rte_eth_event_type type, void* arg, void*)
+	{
+		auto* events = static_cast<Events*>(arg);
+		(type == RTE_ETH_EVENT_INTR_RMV ? events->removals : events->link_changes)++;
+		return 0;
+	}
+	const uint16_t id_;
+};
+
+class Removal : public Scenario {
+      protected:
+	/* Both directions at once, in threads of their own, until `over`. */
+	static void traffic(Port& port, std::atomic<bool>& over, const std::function<void()>& meanwhile)
+	{
+		std::thread transmitter([&] {
+			for (uint32_t i = 0; !over; i++) {
+				rte_mbuf* m = to_mbuf(make_frame(60 + i % 1400, i));
+				if (m != nullptr && port.tx(&m, 1) == 0)
+					rte_pktmbuf_free(m);
+			}
+		});
+		std::thread receiver([&] {
+			while (!over) {
+				rte_mbuf* mbufs[32];
+				rte_pktmbuf_free_bulk(mbufs, port.rx(mbufs, 32));
+				std::this_thread::yield();
+			}
+		});
+		meanwhile();
+		over = true;
+		transmitter.join();
+		receiver.join();
+	}
+	static void expect_gone(Port& port, Events& events)
+	{
+		EXPECT_TRUE(eventually([&] { return events.removals == 1; }));
+		EXPECT_EQ(port.link().link_status, RTE_ETH_LINK_DOWN);
+		rte_mbuf* m = to_mbuf(make_frame(60, 1));
+		EXPECT_EQ(port.tx(&m, 1), 0);
+		rte_pktmbuf_free(m);
+		EXPECT_EQ(port.rx(&m, 1), 0);
+		EXPECT_LT(rte_eth_allmulticast_enable(port.id), 0);
+		EXPECT_EQ(port.stop(), 0);
+		EXPECT_LT(port.start(), 0);
+		EXPECT_LT(rte_eth_dev_set_mtu(port.id, 2000), 0);
+		EXPECT_EQ(port.close(), 0);
+		EXPECT_EQ(port.remove(), 0);
+		EXPECT_EQ(events.removals, 1u);
+	}
+};
+
+TEST_F(Removal, HostDiesUnderTraffic)
+{
+	for (const char* args : {"", "tx_copybreak=0", "rx_extmbuf_enable=1,rx_copybreak=0"}) {
+		SCOPED_TRACE(args);
+		TestHost host(nic_with("loopback"));
+		const std::string path = host.path;
+		Port port(host.args(args));
+		ASSERT_NO_FATAL_FAILURE(port.up());
+		Events events(port);
+		std::atomic<bool> over{false};
+		traffic(port, over, [&] {
+			std::this_thread::sleep_for(std::chrono::milliseconds(50));
+			host.die();
+			EXPECT_TRUE(eventually([&] { return events.removals == 1; }));
+			std::this_thread::sleep_for(std::chrono::milliseconds(5));
+		});
+		expect_gone(port, events);
+		/* Its successor at the same path is found. */
+		const auto again = TestHost::at(path, nic_with("loopback"));
+		Port next(again->args());
+		ASSERT_NO_FATAL_FAILURE(next.up());
+		loop(next, {make_frame(60, 1)});
+	}
+}
+
+TEST_F(Removal, NicIsRescindedUnderTraffic)
+{
+	for (const char* args : {"", "tx_copybreak=0", "rx_extmbuf_enable=1,rx_copybreak=0"}) {
+		SCOPED_TRACE(args);
+		TestHost host(nic_with("loopback"));
+		Port port(host.args(args));
+		ASSERT_NO_FATAL_FAILURE(port.up());
+		Events events(port);
+		std::atomic<bool> over{false};
+		traffic(port, over, [&] {
+			std::this_thread::sleep_for(std::chrono::milliseconds(50));
+			EXPECT_TRUE(host.host().remove_nic(host.nic));
+			EXPECT_TRUE(eventually([&] { return events.removals == 1; }));
+			std::this_thread::sleep_for(std::chrono::milliseconds(5));
+		});
+		expect_gone(port, events);
+		/* The host is alive and offers another one. */
+		EXPECT_TRUE(eventually([&] { return !host.host().guest_connected(); }));
+		host.nic = host.add(nic_with("loopback"));
+		Port next(host.args());
+		ASSERT_NO_FATAL_FAILURE(next.up());
+		loop(next, {make_frame(60, 1)});
+	}
+}
+
+TEST_F(Removal, NicIsOfferedAgain)
+{
+	TestHost host(nic_with("loopback"));
+	Port port(host.args());
+	ASSERT_NO_FATAL_FAILURE(port.up());
+	Events events(port);
+	EXPECT_TRUE(host.host().reoffer_nic(host.nic));
+	expect_gone(port, events);
+	Port next(host.args());
+	ASSERT_NO_FATAL_FAILURE(next.up());
+	loop(next, {make_frame(60, 1)});
+}
+
+TEST_F(Removal, OneOfTwoNicsGoes)
+{
+	TestHost host(nic_with("loopback"));
+	const vmbus::Guid second = host.add(nic_with("null"));
+	Port port(host.args());
+	ASSERT_NO_FATAL_FAILURE(port.up());
+	uint16_t other = 0;
+	ASSERT_EQ(rte_eth_dev_get_port_by_name((port.name + "_1").c_str(), &other), 0);
+	Events events(port);
+	EXPECT_TRUE(host.host().remove_nic(second));
+	loop(port, {make_frame(60, 1), make_frame(1514, 2)});
+	EXPECT_EQ(rte_eth_dev_close(other), 0);
+	loop(port, {make_frame(60, 1), make_frame(1514, 2)});
+	EXPECT_EQ(port.link().link_status, RTE_ETH_LINK_UP);
+	EXPECT_EQ(events.removals, 0u);
+}
+
+TEST_F(Removal, BeforeTheStart)
+{
+	TestHost host(nic_with("loopback"));
+	Port port(host.args());
+	ASSERT_EQ(port.configure(), 0);
+	Events events(port);
+	host.die();
+	EXPECT_TRUE(eventually([&] { return events.removals == 1; }));
+	EXPECT_LT(port.start(), 0);
+	EXPECT_EQ(port.close(), 0);
+}
+
+TEST_F(Removal, OfAPortThatWasClosed)
+{
+	TestHost host(nic_with("loopback"));
+	Port port(host.args());
+	ASSERT_NO_FATAL_FAILURE(port.up());
+	EXPECT_EQ(port.stop(), 0);
+	EXPECT_EQ(port.close(), 0);
+	host.die();
+	std::this_thread::sleep_for(std::chrono::milliseconds(20));
+	EXPECT_EQ(port.remove(), 0);
+}
+
+/* Many times, at a moment that is another one each time. */
+TEST_F(Removal, AtAnyMoment)
+{
+	for (int i = 0; i < 30; i++) {
+		SCOPED_TRACE(i);
+		TestHost host(nic_with("loopback"));
+		std::thread killer([&] {
+			std::this_thread::sleep_for(std::chrono::microseconds(i * 300));
+			if (i % 2 == 0)
+				host.die();
+			else
+				host.host().remove_nic(host.nic);
+		});
+		{
+			Port port(host.args("timeout=500"));
+			if (port.plug_result() == 0 && port.configure() == 0 && port.start() == 0) {
+				for (uint32_t k = 0; k < 100; k++) {
+					rte_mbuf* m = to_mbuf(make_frame(60 + k, k));
+					if (port.tx(&m, 1) == 0)
+						rte_pktmbuf_free(m);
+					rte_mbuf* in[8];
+					rte_pktmbuf_free_bulk(in, port.rx(in, 8));
+				}
+			}
+		}
+		killer.join();
+		ASSERT_EQ(mbufs_out(), 0u);
+		ASSERT_EQ(rte_eth_dev_count_total(), 0u);
+	}
+}
+
+TEST_F(Removal, LinkFlapsWhilePolling)
+{
+	TestHost host(nic_with("loopback"));
+	Port port(host.args());
+	ASSERT_NO_FATAL_FAILURE(port.up({.lsc = true}));
+	EXPECT_EQ(port.link().link_status, RTE_ETH_LINK_UP);
+	Events events(port);
+	const auto follows = [&](bool up, uint32_t changes) {
+		EXPECT_TRUE(host.host().set_link(host.nic, up));
+		return eventually([&] {
+			rte_mbuf* m;
+			if (port.rx(&m, 1) == 1)
+				rte_pktmbuf_free(m);
+			return events.link_changes == changes &&
+			       port.link().link_status ==
+				       (up ? RTE_ETH_LINK_UP : RTE_ETH_LINK_DOWN);
+		});
+	};
+	for (uint32_t i = 0; i < 10; i++) {
+		EXPECT_TRUE(follows(false, 2 * i + 1)) << events.link_changes;
+		EXPECT_TRUE(follows(true, 2 * i + 2)) << events.link_changes;
+		loop(port, {make_frame(60, i)});
+	}
+	EXPECT_EQ(events.removals, 0u);
+}
+
+/* An application that asks now and then, and does not poll at all. */
+TEST_F(Removal, LinkIsAskedFor)
+{
+	TestHost host(nic_with("loopback"));
+	Port port(host.args());
+	ASSERT_NO_FATAL_FAILURE(port.up());
+	for (const bool up : {false, true, false}) {
+		EXPECT_TRUE(host.host().set_link(host.nic, up));
+		EXPECT_TRUE(eventually([&] {
+			return port.link().link_status ==
+			       (up ? RTE_ETH_LINK_UP : RTE_ETH_LINK_DOWN);
+		}));
+	}
+	/* What changes while the port is stopped is seen at the start. */
+	EXPECT_EQ(port.stop(), 0);
+	EXPECT_TRUE(host.host().set_link(host.nic, true));
+	ASSERT_EQ(port.start(), 0);
+	EXPECT_EQ(port.link().link_status, RTE_ETH_LINK_UP);
+}
+
+} // namespace scenario
