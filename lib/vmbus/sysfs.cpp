@@ -66,8 +66,8 @@ static Error read_guid(Os& os, const std::string& path, Guid& out)
 }
 
 /*
- * Kernels from 5.1 on hide the file of a channel without a monitor; earlier ones print whatever the
- * offer contained. Only 0 to 127 have a bit in the monitor page.
+ * Kernels with vmbus_chan_attr_is_visible() hide the file of a channel without a monitor; earlier
+ * ones print whatever the offer contained. Only 0 to 127 have a bit in the monitor page.
  */
 static Error read_monitor_id(Os& os, const std::string& path, uint8_t& out)
 {

@@ -88,7 +88,9 @@ static int scan()
 		},
 		&vmbus_bus);
 	if (other != nullptr) {
-		vmbus_bus.conf = other->conf; /* -a and -b may have reached that one */
+		/* -a and -b have reached the one that registered first. */
+		if (vmbus_bus.conf.scan_mode == RTE_BUS_SCAN_UNDEFINED)
+			vmbus_bus.conf = other->conf;
 		rte_bus_unregister(other);
 		VMBUS_LOG(NOTICE, "this driver takes the vmbus bus over from DPDK's own");
 	}
