@@ -10,8 +10,9 @@
 class Memory {
       public:
 	explicit Memory(size_t size)
-	    : size_(size), data_(static_cast<uint8_t*>(::mmap(nullptr, size, PROT_READ | PROT_WRITE,
-							       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)))
+		: size_(size),
+		  data_(static_cast<uint8_t*>(::mmap(nullptr, size, PROT_READ | PROT_WRITE,
+						     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)))
 	{
 		std::memset(data_, 0, size_);
 	}

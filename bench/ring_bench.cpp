@@ -39,7 +39,8 @@ void write_floor(benchmark::State& state)
 	uint32_t at = 0;
 	for (auto _ : state) {
 		for (int64_t i = 0; i < state.range(0); i++) {
-			std::memcpy(c.memory.data() + vmbus::kPageSize + at, packet, sizeof(packet));
+			std::memcpy(c.memory.data() + vmbus::kPageSize + at, packet,
+				    sizeof(packet));
 			at += kInRing;
 			if (at + kInRing > MemoryChannel::kData)
 				at = 0;
@@ -57,8 +58,8 @@ void read_ring(benchmark::State& state)
 	/* The same packets lie in the ring for ever; the host's index goes round. */
 	const uint32_t count = MemoryChannel::kData / kInRing;
 	for (uint32_t i = 0; i < count; i++) {
-		const vmbus::PacketDescriptor d = {static_cast<uint16_t>(vmbus::PacketType::kInband), 2,
-						   kPacket / 8, 0, i};
+		const vmbus::PacketDescriptor d = {
+			static_cast<uint16_t>(vmbus::PacketType::kInband), 2, kPacket / 8, 0, i};
 		std::memcpy(c.rx_data + i * kInRing, &d, sizeof(d));
 	}
 	vmbus::RingReader reader(c.rx, c.rx_data, count * kInRing);

@@ -14,11 +14,9 @@
 #include "options.hpp"
 #include "report.hpp"
 
-namespace netvsp::app
-{
+namespace netvsp::app {
 
-namespace
-{
+namespace {
 
 constexpr int64_t kSecond = 1'000'000'000;
 /* How often --once looks whether a guest is there; one that stays shorter may go unseen. */

@@ -14,11 +14,9 @@
 #define NETVSP_VERSION "unknown"
 #endif
 
-namespace netvsp::app
-{
+namespace netvsp::app {
 
-namespace
-{
+namespace {
 
 constexpr const char* kHelp =
 	R"(Usage: netvsp --socket PATH [--nic KEY=VALUE[,KEY=VALUE...]]... [OPTION]...

@@ -7,8 +7,7 @@
 
 #include "netvsp/host.hpp"
 
-namespace netvsp::app
-{
+namespace netvsp::app {
 
 struct Options {
 	std::string socket;

@@ -5,11 +5,9 @@
 #include <cstdio>
 #include <ctime>
 
-namespace netvsp::app
-{
+namespace netvsp::app {
 
-namespace
-{
+namespace {
 
 double seconds_now()
 {

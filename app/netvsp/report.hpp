@@ -7,11 +7,9 @@
 
 #include "netvsp/host.hpp"
 
-namespace netvsp::app
-{
+namespace netvsp::app {
 
-class Report
-{
+class Report {
       public:
 	Report(Host& host, bool json);
 

@@ -15,7 +15,7 @@ class CompletionQueue {
       public:
 	/** @param capacity a power of two, more than the transmit slots that can be in flight */
 	explicit CompletionQueue(uint32_t capacity)
-	    : mask_(capacity - 1), entries_(new uint64_t[capacity])
+		: mask_(capacity - 1), entries_(new uint64_t[capacity])
 	{
 	}
 

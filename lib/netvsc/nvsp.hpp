@@ -121,7 +121,7 @@ struct RevokeBuffer {
 struct SendRndisPacket {
 	uint32_t channel_type;
 	uint32_t section_index; /* kNoSection: the data is in the packet's GPA ranges */
-	uint32_t section_size;  /* sum of the RNDIS messages' lengths in the section */
+	uint32_t section_size;	/* sum of the RNDIS messages' lengths in the section */
 };
 
 struct SendRndisPacketComplete {

@@ -41,7 +41,7 @@ enum Status : uint32_t {
 
 enum Oid : uint32_t {
 	kOidMaximumFrameSize = 0x00010106, /* u32, without the Ethernet header */
-	kOidLinkSpeed = 0x00010107,        /* u32, in 100 bit/s */
+	kOidLinkSpeed = 0x00010107,	   /* u32, in 100 bit/s */
 	kOidVendorDescription = 0x0001010d,
 	kOidCurrentPacketFilter = 0x0001010e, /* u32 */
 	kOidMaximumTotalSize = 0x00010111,    /* u32, with the Ethernet header */

@@ -7,8 +7,12 @@ using vmbus::PacketType;
 using vmbus::PacketView;
 
 Rx::Rx(vmbus::Channel& channel, vmbus::SpinLock& tx_lock, ControlSink& control)
-    : channel_(channel), ring_(channel.rx), tx_lock_(tx_lock), control_(control),
-      pending_(new uint64_t[kPending]), bounce_(new uint8_t[kBounceSize])
+	: channel_(channel),
+	  ring_(channel.rx),
+	  tx_lock_(tx_lock),
+	  control_(control),
+	  pending_(new uint64_t[kPending]),
+	  bounce_(new uint8_t[kBounceSize])
 {
 }
 
@@ -251,8 +255,8 @@ void Rx::write_completions(bool wait_for_lock)
 				uint64_t{sizeof(vmbus::PacketDescriptor) / 8} << 16 |
 				uint64_t{kLength / 8} << 32,
 			pending_[done],
-			nvsp::kSendRndisPacketComplete |
-				static_cast<uint64_t>(nvsp::kStatusSuccess) << 32};
+			nvsp::kSendRndisPacketComplete | static_cast<uint64_t>(nvsp::kStatusSuccess)
+								 << 32};
 		std::memcpy(ring.begin(kLength), packet, sizeof(packet));
 		ring.end();
 		done++;

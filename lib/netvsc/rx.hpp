@@ -38,10 +38,10 @@ struct Frame {
 
 struct RxConfig {
 	const uint8_t* buffer = nullptr; /**< the receive buffer's mapping */
-	uint32_t begin = 0;              /**< the part of it that the host uses */
+	uint32_t begin = 0;		 /**< the part of it that the host uses */
 	uint32_t end = 0;
-	uint32_t holds = 0;              /**< packets that an application may hold; 0 = copies only */
-	std::shared_ptr<void> keep;      /**< keeps the mapping */
+	uint32_t holds = 0;	    /**< packets that an application may hold; 0 = copies only */
+	std::shared_ptr<void> keep; /**< keeps the mapping */
 };
 
 struct RxStats {
@@ -185,10 +185,10 @@ class Rx {
 	uint32_t begin_ = 0;
 	uint32_t end_ = 0;
 
-	uint32_t scanned_ = 0;     /* bytes behind the read position that scan() dealt with */
+	uint32_t scanned_ = 0;	   /* bytes behind the read position that scan() dealt with */
 	uint32_t next_range_ = 0;  /* of the packet at the read position */
 	uint64_t transaction_ = 0; /* of the packet that is being delivered */
-	Hold* hold_ = nullptr;     /* of the same packet */
+	Hold* hold_ = nullptr;	   /* of the same packet */
 	HoldPool* holds_ = nullptr;
 	uint32_t hold_count_ = 0;
 	RxStats stats_;

@@ -60,10 +60,7 @@ class HoldPool {
 	}
 
 	/** Whether take_returned() has something. */
-	bool has_returned() const
-	{
-		return returned_.load(std::memory_order_relaxed) != nullptr;
-	}
+	bool has_returned() const { return returned_.load(std::memory_order_relaxed) != nullptr; }
 
 	/** Hands the transaction ids of released packets to `take`; receiving thread only. */
 	template <class Take> void take_returned(Take&& take)

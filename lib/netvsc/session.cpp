@@ -3,7 +3,6 @@
 
 namespace netvsc {
 
-
 /* Guests announce NDIS 6.30; up to NVSP 4 it is 6.1. */
 static constexpr uint32_t kNdisMajor = 6;
 static constexpr uint32_t kNdisMinor = 30;
@@ -32,7 +31,8 @@ Error Session::connect(const SessionConfig& config)
 	info_ = {};
 	if (Error error = device_.open(config.timeout))
 		return error;
-	queues_.push_back(std::make_unique<Queue>(device_.primary(), static_cast<ControlSink&>(*this)));
+	queues_.push_back(
+		std::make_unique<Queue>(device_.primary(), static_cast<ControlSink&>(*this)));
 	connected_ = true;
 	Error error = negotiate();
 	if (error) {
@@ -54,9 +54,9 @@ void Session::disconnect()
 	if (!device_.gone()) {
 		if (initialized_) {
 			rndis::HaltRequest halt{{rndis::kHalt, sizeof(halt)}, next_request_++};
-			std::memcpy(device_.control_memory().data, &halt,
-				    sizeof(halt));
-			(void)send_rndis(device_.control_memory().data, sizeof(halt), next_id_++).code;
+			std::memcpy(device_.control_memory().data, &halt, sizeof(halt));
+			(void)send_rndis(device_.control_memory().data, sizeof(halt), next_id_++)
+				.code;
 		}
 		nvsp::Message revoke{};
 		revoke.type = nvsp::kRevokeReceiveBuffer;
@@ -85,8 +85,9 @@ Error Session::negotiate()
 
 Error Session::negotiate_version()
 {
-	static constexpr uint32_t kVersions[] = {nvsp::kVersion61, nvsp::kVersion6, nvsp::kVersion5,
-						 nvsp::kVersion4,  nvsp::kVersion2, nvsp::kVersion1};
+	static constexpr uint32_t kVersions[] = {nvsp::kVersion61, nvsp::kVersion6,
+						 nvsp::kVersion5,  nvsp::kVersion4,
+						 nvsp::kVersion2,  nvsp::kVersion1};
 	for (uint32_t version : kVersions) {
 		if (version > config_.max_nvsp)
 			continue;
@@ -134,8 +135,8 @@ Error Session::connect_buffers()
 	if (answer.type != nvsp::kSendReceiveBufferComplete || r.status != nvsp::kStatusSuccess)
 		return {EPROTO, "the host refused the receive buffer (status " +
 					std::to_string(r.status) + ")"};
-	const uint64_t end = r.section.offset + uint64_t{r.section.suballocation_size} *
-							r.section.suballocation_count;
+	const uint64_t end = r.section.offset +
+			     uint64_t{r.section.suballocation_size} * r.section.suballocation_count;
 	if (r.section_count < 1 || r.section.suballocation_count == 0 ||
 	    end > device_.receive_buffer().size || end <= r.section.offset)
 		return {EPROTO, "the host's layout of the receive buffer does not fit the buffer"};
@@ -218,7 +219,8 @@ Error Session::query_link_locked()
 {
 	uint32_t value = 0;
 	uint32_t length = sizeof(value);
-	if (Error error = query_locked(rndis::kOidMediaConnectStatus, &value, length, sizeof(value)))
+	if (Error error =
+		    query_locked(rndis::kOidMediaConnectStatus, &value, length, sizeof(value)))
 		return error;
 	link_up_.store(value == 0, std::memory_order_relaxed);
 	length = sizeof(value);
@@ -255,7 +257,8 @@ Error Session::open_queues(uint32_t count)
 		if (Error error = device_.open_subchannel(static_cast<uint16_t>(have + i),
 							  config_.timeout, channel))
 			return error;
-		queues_.push_back(std::make_unique<Queue>(*channel, static_cast<ControlSink&>(*this)));
+		queues_.push_back(
+			std::make_unique<Queue>(*channel, static_cast<ControlSink&>(*this)));
 	}
 	return {};
 }

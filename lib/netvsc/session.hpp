@@ -30,9 +30,10 @@ inline constexpr uint32_t kMinMtu = 68;
 inline constexpr uint32_t kMaxMtu = 9216 - kEthernetHeader;
 
 struct SessionConfig {
-	uint32_t mtu = 1500;                      /**< asked for; the host may grant less */
-	uint32_t max_nvsp = nvsp::kVersion61;     /**< newest version to offer */
-	Milliseconds timeout = Milliseconds(60000); /**< of each command: hosts under load are slow */
+	uint32_t mtu = 1500;		      /**< asked for; the host may grant less */
+	uint32_t max_nvsp = nvsp::kVersion61; /**< newest version to offer */
+	Milliseconds timeout =
+		Milliseconds(60000); /**< of each command: hosts under load are slow */
 };
 
 /** What the host said. */
@@ -89,7 +90,11 @@ class Session final : private ControlSink {
 	/** Asks the host, and remembers: the link() of the moment. */
 	Error query_link();
 	/** Takes in waiting control messages, without waiting for any. */
-	void poll() { if (connected_) queues_[0]->rx.scan(false); }
+	void poll()
+	{
+		if (connected_)
+			queues_[0]->rx.scan(false);
+	}
 
 	bool link_up() const { return link_up_.load(std::memory_order_relaxed); }
 	uint64_t speed_bps() const { return speed_bps_.load(std::memory_order_relaxed); }

@@ -40,8 +40,9 @@ Error Session::send_packet(const void* packet, uint32_t length, const char* what
 		if (device_.gone())
 			return {ENODEV, "the host removed the device"};
 		if (std::chrono::steady_clock::now() >= deadline)
-			return {ETIMEDOUT, std::string("the host does not read the ring: no room for ") +
-						   what};
+			return {ETIMEDOUT,
+				std::string("the host does not read the ring: no room for ") +
+					what};
 		queues_[0]->rx.scan(false);
 		std::this_thread::sleep_for(std::chrono::microseconds(50));
 	}
@@ -220,8 +221,8 @@ Error Session::query_locked(uint32_t oid, void* out, uint32_t& length, uint32_t 
 	rndis::QueryComplete complete;
 	std::memcpy(&complete, answer_.data(), sizeof(complete));
 	if (complete.status != rndis::kStatusSuccess)
-		return {ENOTSUP, what + ": the host answered status " +
-					 std::to_string(complete.status)};
+		return {ENOTSUP,
+			what + ": the host answered status " + std::to_string(complete.status)};
 	const uint64_t begin = uint64_t{complete.info_offset} + rndis::kOffsetBase;
 	if (complete.info_length < minimum || begin < sizeof(complete) ||
 	    begin + complete.info_length > answer_.size())
@@ -255,8 +256,8 @@ Error Session::set(uint32_t oid, const void* data, uint32_t length)
 	rndis::StatusComplete complete;
 	std::memcpy(&complete, answer_.data(), sizeof(complete));
 	if (complete.status != rndis::kStatusSuccess)
-		return {EPROTO, what + ": the host answered status " +
-					std::to_string(complete.status)};
+		return {EPROTO,
+			what + ": the host answered status " + std::to_string(complete.status)};
 	return {};
 }
 

@@ -23,15 +23,17 @@ size_t Tx::memory_size(uint32_t direct_slots, uint32_t max_frame)
 }
 
 Tx::Tx(vmbus::Channel& channel, vmbus::SpinLock& lock, const TxConfig& config)
-    : channel_(channel), lock_(lock), config_([&] {
-	      TxConfig c = config;
-	      if (c.section_size <= kHeaderBytes || c.sections == nullptr)
-		      c.section_count = 0;
-	      if (c.memory.data == nullptr)
-		      c.direct_slots = 0;
-	      return c;
-      }()),
-      completions_(std::bit_ceil(2 * (config.section_count + config.direct_slots) + 64))
+	: channel_(channel),
+	  lock_(lock),
+	  config_([&] {
+		  TxConfig c = config;
+		  if (c.section_size <= kHeaderBytes || c.sections == nullptr)
+			  c.section_count = 0;
+		  if (c.memory.data == nullptr)
+			  c.direct_slots = 0;
+		  return c;
+	  }()),
+	  completions_(std::bit_ceil(2 * (config.section_count + config.direct_slots) + 64))
 {
 	const uint32_t message = align8(nvsp::message_size(config_.nvsp_version));
 	section_packet_ = sizeof(vmbus::PacketDescriptor) + message;
@@ -60,8 +62,8 @@ void* Tx::finish(uint64_t entry)
 	const bool failed = (entry & 1) != 0;
 	const uint64_t id = entry >> 1;
 	const uint32_t slot = id & 0xfffff;
-	if (slot >= slot_count_ || !slots_[slot].in_flight ||
-	    slots_[slot].generation != (id >> 20)) [[unlikely]] {
+	if (slot >= slot_count_ || !slots_[slot].in_flight || slots_[slot].generation != (id >> 20))
+		[[unlikely]] {
 		stats_.bad_completions++;
 		return nullptr;
 	}
@@ -123,7 +125,8 @@ void Tx::bounce_end(uint32_t length)
 	uint8_t* data = bounce_data(bounce);
 	slots_[slot].bounce = static_cast<int8_t>(bounce);
 	stats_.bounced++;
-	send_direct(slot, data, config_.memory.gpa + static_cast<uint64_t>(data - config_.memory.data),
+	send_direct(slot, data,
+		    config_.memory.gpa + static_cast<uint64_t>(data - config_.memory.data),
 		    kHeaderBytes + length, nullptr, 0, length, nullptr);
 }
 

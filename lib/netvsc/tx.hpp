@@ -41,22 +41,22 @@ struct TxConfig {
 	uint32_t section_size = 0;   /**< 0 = the host gave no send buffer */
 	uint32_t first_section = 0;  /**< this queue's share of the sections */
 	uint32_t section_count = 0;
-	uint32_t max_frames = 1;       /**< frames per section and packet that the host takes */
-	uint32_t alignment = 8;        /**< of RNDIS messages in a section, a power of two */
+	uint32_t max_frames = 1; /**< frames per section and packet that the host takes */
+	uint32_t alignment = 8;	 /**< of RNDIS messages in a section, a power of two */
 	uint32_t nvsp_version = nvsp::kVersion1;
-	uint32_t max_frame = 1518;     /**< longest frame, for the bounce buffers */
-	uint32_t direct_slots = 0;     /**< GPA-direct packets in flight */
-	DmaMemory memory;              /**< tx_memory_size() bytes; may be absent: copies only */
+	uint32_t max_frame = 1518; /**< longest frame, for the bounce buffers */
+	uint32_t direct_slots = 0; /**< GPA-direct packets in flight */
+	DmaMemory memory;	   /**< tx_memory_size() bytes; may be absent: copies only */
 };
 
 struct TxStats {
 	uint64_t frames = 0; /**< accepted, less those that the host refused */
 	uint64_t bytes = 0;
-	uint64_t errors = 0;          /**< frames the host refused */
+	uint64_t errors = 0;	      /**< frames the host refused */
 	uint64_t bad_completions = 0; /**< completions of what was not in flight */
-	uint64_t packets = 0;         /**< VMBus packets */
-	uint64_t copied = 0;          /**< frames sent by section */
-	uint64_t bounced = 0;         /**< frames copied because they had too many pieces */
+	uint64_t packets = 0;	      /**< VMBus packets */
+	uint64_t copied = 0;	      /**< frames sent by section */
+	uint64_t bounced = 0;	      /**< frames copied because they had too many pieces */
 	uint64_t signals = 0;
 };
 
@@ -119,9 +119,8 @@ class Tx {
 	uint8_t* copy_frame(uint32_t length)
 	{
 		const uint32_t need = sizeof(rndis::PacketMessage) + length;
-		if (open_ != kNone &&
-		    (open_frames_ == config_.max_frames ||
-		     align(open_bytes_) + need > config_.section_size))
+		if (open_ != kNone && (open_frames_ == config_.max_frames ||
+				       align(open_bytes_) + need > config_.section_size))
 			close_section();
 		if (open_ == kNone) {
 			if (free_sections_count_ == 0 ||

@@ -19,12 +19,12 @@ class Doorbell {
 	Doorbell(int fd, uint64_t value, uint32_t width) : fd_(fd), width_(width), value_(value) {}
 	/** The same with a bit in the interrupt page to set before; @param word null for none */
 	Doorbell(int fd, uint64_t value, uint32_t width, uint32_t* word, uint32_t bit)
-	    : interrupt_(word), bit_(bit), fd_(fd), width_(width), value_(value)
+		: interrupt_(word), bit_(bit), fd_(fd), width_(width), value_(value)
 	{
 	}
 	Doorbell(MonitorPage* page, uint8_t monitor_id)
-	    : pending_(&page->trigger_group[monitor_id / 32].pending),
-	      bit_(1u << (monitor_id % 32))
+		: pending_(&page->trigger_group[monitor_id / 32].pending),
+		  bit_(1u << (monitor_id % 32))
 	{
 	}
 

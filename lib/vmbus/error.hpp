@@ -10,7 +10,7 @@
 namespace vmbus {
 
 struct [[nodiscard]] Error {
-	int code = 0;     /**< positive errno; 0 = success */
+	int code = 0;	  /**< positive errno; 0 = success */
 	std::string what; /**< what failed and, where known, what to do */
 
 	Error() = default;

@@ -21,8 +21,8 @@ inline constexpr uint32_t kPageSize = 4096;
 
 /** One of the two pages that govern a channel's rings. */
 struct RingControl {
-	uint32_t in;                /**< write index; the sender stores it */
-	uint32_t out;               /**< read index; the receiver stores it */
+	uint32_t in;		    /**< write index; the sender stores it */
+	uint32_t out;		    /**< read index; the receiver stores it */
 	uint32_t interrupt_mask;    /**< receiver: non-zero = do not signal me */
 	uint32_t pending_send_size; /**< sender: signal me once that many bytes are free; 0 = no */
 	uint32_t reserved1[12];

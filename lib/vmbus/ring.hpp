@@ -40,7 +40,7 @@ class RingReader {
 	RingReader() = default;
 	/** @param size of the data area: a multiple of 8, at least 64 */
 	RingReader(RingControl* control, uint8_t* data, uint32_t size)
-	    : control_(control), data_(data), size_(size)
+		: control_(control), data_(data), size_(size)
 	{
 		read_ = published_ = in_ = 0;
 	}
@@ -49,10 +49,7 @@ class RingReader {
 	uint32_t size() const { return size_; }
 
 	/** Looks at the host's index without the lock: whether a burst may find something. */
-	bool maybe_nonempty() const
-	{
-		return load_once(&control_->in) != load_once(&read_);
-	}
+	bool maybe_nonempty() const { return load_once(&control_->in) != load_once(&read_); }
 
 	/** Takes a new look at what the host has written. @return bytes that can be read */
 	uint32_t refresh()
@@ -149,7 +146,8 @@ class RingReader {
 			return true;
 		const uint32_t used = in >= published_ ? in - published_ : in + size_ - published_;
 		const uint32_t free_now = size_ - used;
-		/* The host may have written since: then "before" is unknown, and it is signalled. */
+		/* The host may have written since: then "before" is unknown, and it is signalled.
+		 */
 		const uint32_t free_before = free_now > bytes_read ? free_now - bytes_read : 0;
 		return free_now >= pending && free_before < pending;
 	}
@@ -166,7 +164,7 @@ class RingReader {
 	RingControl* control_ = nullptr;
 	uint8_t* data_ = nullptr;
 	uint32_t size_ = 0;
-	uint32_t read_ = 0;      /* never re-read from the control page */
+	uint32_t read_ = 0;	 /* never re-read from the control page */
 	uint32_t published_ = 0; /* what the control page says */
 	uint32_t in_ = 0;
 	bool broken_ = false;
@@ -179,7 +177,7 @@ class RingWriter {
 
 	RingWriter() = default;
 	RingWriter(RingControl* control, uint8_t* data, uint32_t size)
-	    : control_(control), data_(data), size_(size)
+		: control_(control), data_(data), size_(size)
 	{
 		store_relaxed(&control_->feature_bits, kFeaturePendingSendSize);
 	}
@@ -187,7 +185,8 @@ class RingWriter {
 	bool broken() const { return broken_; }
 	uint32_t size() const { return size_; }
 
-	/** Whether `length` more bytes fit, leaving `spare` free; looks at the host's index if not. */
+	/** Whether `length` more bytes fit, leaving `spare` free; looks at the host's index if not.
+	 */
 	bool fits(uint32_t length, uint32_t spare = 0)
 	{
 		if (free_ >= length + spare) [[likely]]

@@ -53,7 +53,7 @@ static Error refused(const char* what, Status status)
 }
 
 Connection::Connection(int fd, bool same_address_space, Milliseconds timeout)
-    : fd_(fd), same_address_space_(same_address_space), timeout_(timeout), next_gpa_(kFirstGpa)
+	: fd_(fd), same_address_space_(same_address_space), timeout_(timeout), next_gpa_(kFirstGpa)
 {
 }
 
@@ -69,7 +69,8 @@ Error Connection::connect(const std::string& path, Milliseconds timeout,
 	address.sun_family = AF_UNIX;
 	if (path.empty() || path.size() >= sizeof(address.sun_path))
 		return {EINVAL, "socket path '" + path + "' must have 1 to " +
-					std::to_string(sizeof(address.sun_path) - 1) + " characters"};
+					std::to_string(sizeof(address.sun_path) - 1) +
+					" characters"};
 	path.copy(address.sun_path, path.size());
 	const int fd = ::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 	if (fd < 0)

@@ -13,7 +13,7 @@ static constexpr size_t kControlMemorySize = 4 * kPageSize;
 
 UserDevice::UserDevice(std::shared_ptr<Connection> connection, const OfferChannel& offer,
 		       const BufferSizes& sizes)
-    : connection_(std::move(connection)), offer_(offer), sizes_(sizes), name_(offer.name)
+	: connection_(std::move(connection)), offer_(offer), sizes_(sizes), name_(offer.name)
 {
 }
 
@@ -38,8 +38,7 @@ Error UserDevice::make_region(const char* name, size_t size, uint32_t relid, boo
 	if (Error error = connection_->add_memory(r.gpa, r.memory->data(), size, r.memory->fd(), 0))
 		return error;
 	if (gpadl) {
-		if (Error error =
-			    connection_->create_gpadl(relid, r.gpa, size, r.region.gpadl)) {
+		if (Error error = connection_->create_gpadl(relid, r.gpa, size, r.region.gpadl)) {
 			if (connection_->remove_memory(r.gpa, size).code == ETIMEDOUT)
 				error.what += " (and it keeps the memory)";
 			return error;

@@ -17,34 +17,34 @@ inline constexpr uint32_t kVersion = 1;
 inline constexpr uint32_t kMaxMessage = 64 * 1024;
 
 enum class Type : uint32_t {
-	kOfferChannel = 1,        /* host → guest */
-	kRescind = 2,             /* host → guest */
-	kRequestOffers = 3,       /* guest → host */
-	kAllOffersDelivered = 4,  /* host → guest */
-	kOpenChannel = 5,         /* guest → host, with two eventfds */
-	kOpenResult = 6,          /* host → guest */
-	kCloseChannel = 7,        /* guest → host, no answer */
-	kGpadlHeader = 8,         /* guest → host */
-	kGpadlCreated = 10,       /* host → guest */
-	kGpadlTeardown = 11,      /* guest → host */
-	kGpadlTorndown = 12,      /* host → guest */
-	kRelidReleased = 13,      /* guest → host, no answer */
-	kInitiateContact = 14,    /* guest → host, the first message */
-	kVersionResponse = 15,    /* host → guest */
-	kUnload = 16,             /* guest → host */
-	kUnloadResponse = 17,     /* host → guest */
-	kMemAdd = 0x1001,         /* guest → host, with one fd or none */
-	kMemRemove = 0x1002,      /* guest → host */
-	kMemResult = 0x1003,      /* host → guest, answers both */
+	kOfferChannel = 1,	 /* host → guest */
+	kRescind = 2,		 /* host → guest */
+	kRequestOffers = 3,	 /* guest → host */
+	kAllOffersDelivered = 4, /* host → guest */
+	kOpenChannel = 5,	 /* guest → host, with two eventfds */
+	kOpenResult = 6,	 /* host → guest */
+	kCloseChannel = 7,	 /* guest → host, no answer */
+	kGpadlHeader = 8,	 /* guest → host */
+	kGpadlCreated = 10,	 /* host → guest */
+	kGpadlTeardown = 11,	 /* guest → host */
+	kGpadlTorndown = 12,	 /* host → guest */
+	kRelidReleased = 13,	 /* guest → host, no answer */
+	kInitiateContact = 14,	 /* guest → host, the first message */
+	kVersionResponse = 15,	 /* host → guest */
+	kUnload = 16,		 /* guest → host */
+	kUnloadResponse = 17,	 /* host → guest */
+	kMemAdd = 0x1001,	 /* guest → host, with one fd or none */
+	kMemRemove = 0x1002,	 /* guest → host */
+	kMemResult = 0x1003,	 /* host → guest, answers both */
 };
 
 enum class Status : uint32_t {
 	kOk = 0,
 	kBadArgument = 1, /* a field is out of range */
-	kUnknownId = 2,   /* no such relid, GPADL or memory region */
-	kBadState = 3,    /* not now: already open, in use, not negotiated */
+	kUnknownId = 2,	  /* no such relid, GPADL or memory region */
+	kBadState = 3,	  /* not now: already open, in use, not negotiated */
 	kNoResource = 4,  /* the host could not map or allocate */
-	kRefused = 5,     /* the host does not want to */
+	kRefused = 5,	  /* the host does not want to */
 };
 
 struct Header {
@@ -101,9 +101,9 @@ struct OfferChannel {
 	Header hdr;
 	Guid class_id;
 	Guid instance_id;
-	uint32_t relid;           /**< names the channel in every later message; never 0 */
+	uint32_t relid;		   /**< names the channel in every later message; never 0 */
 	uint16_t subchannel_index; /**< 0 = the device's primary channel */
-	uint8_t monitor_id;       /**< kMonitorIdNone = signal by eventfd */
+	uint8_t monitor_id;	   /**< kMonitorIdNone = signal by eventfd */
 	uint8_t reserved;
 	char name[32]; /**< for people, NUL-terminated */
 };
@@ -116,7 +116,7 @@ struct ChannelId {
 };
 
 struct GpaRun {
-	uint64_t gpa; /**< page-aligned */
+	uint64_t gpa;  /**< page-aligned */
 	uint64_t size; /**< in bytes, a multiple of the page size */
 };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Registers "vmbus" with EAL. DPDK has a bus of that name for Linux; where both are loaded, this one
- * takes the other's place before it probes anything, so that no device gets two drivers.
+ * Registers "vmbus" with EAL. DPDK has a bus of that name for Linux; where both are loaded, this
+ * one takes the other's place before it probes anything, so that no device gets two drivers.
  */
 #include "bus.hpp"
 

@@ -21,8 +21,8 @@ struct Driver;
 struct BusDevice {
 	std::unique_ptr<vmbus::Device> device;
 	rte_device* parent = nullptr; /**< EAL's device, to which the driver's ports belong */
-	std::string name;             /**< of the port: unique, a valid ethdev name */
-	std::string args;             /**< "key=value,..." for the driver */
+	std::string name;	      /**< of the port: unique, a valid ethdev name */
+	std::string args;	      /**< "key=value,..." for the driver */
 	Milliseconds timeout{60000};  /**< of each command to the host */
 	const Driver* driver = nullptr;
 	void* driver_data = nullptr;
@@ -36,7 +36,8 @@ struct Driver {
 	int (*probe)(BusDevice& device);
 	/** Gives the device back, closed. */
 	void (*remove)(BusDevice& device);
-	/** The host took the device away: tell the application. Called on EAL's interrupt thread. */
+	/** The host took the device away: tell the application. Called on EAL's interrupt thread.
+	 */
 	void (*gone)(BusDevice& device);
 	/** Which keys of the device's arguments are the driver's. Null-terminated. */
 	const char* const* arg_keys;

@@ -31,7 +31,7 @@ struct LocalHost {
 
 struct Emulated {
 	rte_vdev_device* vdev = nullptr;
-	Guid nic{};                 /* of the local host */
+	Guid nic{};		    /* of the local host */
 	std::unique_ptr<Link> link; /* to a host elsewhere */
 };
 
@@ -109,7 +109,8 @@ Error parse_pair(const std::string& key, const std::string& value, Arguments& ar
 	return {};
 }
 
-/* Not EAL's parser: values have '=' in them (endpoint=generator:size=64), which it does not take. */
+/* Not EAL's parser: values have '=' in them (endpoint=generator:size=64), which it does not take.
+ */
 Error parse(const std::string& text, Arguments& args)
 {
 	for (size_t at = 0; at < text.size();) {
@@ -152,9 +153,8 @@ Error start_local(Milliseconds timeout)
 	if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
 		return Error::system("socketpair");
 	auto fresh = std::make_unique<LocalHost>();
-	fresh->host.set_log([](const std::string& line) {
-		VMBUS_LOG(INFO, "netvsp: %s", line.c_str());
-	});
+	fresh->host.set_log(
+		[](const std::string& line) { VMBUS_LOG(INFO, "netvsp: %s", line.c_str()); });
 	std::string wrong;
 	if (!fresh->host.adopt(ends[1], wrong)) {
 		::close(ends[0]);
@@ -294,7 +294,8 @@ constinit rte_vdev_driver netvsp_driver = make_driver();
 
 using vmbus::bus::netvsp_driver;
 RTE_PMD_REGISTER_VDEV(netvsp, netvsp_driver);
-RTE_PMD_REGISTER_PARAM_STRING(netvsp, "endpoint=<null|generator|loopback|tap:NAME|pcap:IN:OUT|switch> "
-				      "socket=<path> mac=<xx:xx:xx:xx:xx:xx> mtu=<68-9202> "
-				      "queues=<1-64> nvsp=<1|2|4|5|6|6.1> timeout=<ms> "
-				      "ring_kb=<n> recv_kb=<n> send_kb=<n>");
+RTE_PMD_REGISTER_PARAM_STRING(netvsp,
+			      "endpoint=<null|generator|loopback|tap:NAME|pcap:IN:OUT|switch> "
+			      "socket=<path> mac=<xx:xx:xx:xx:xx:xx> mtu=<68-9202> "
+			      "queues=<1-64> nvsp=<1|2|4|5|6|6.1> timeout=<ms> "
+			      "ring_kb=<n> recv_kb=<n> send_kb=<n>");

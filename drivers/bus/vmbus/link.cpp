@@ -10,9 +10,7 @@
 
 namespace vmbus::bus {
 
-Link::Link(std::shared_ptr<user::Connection> connection) : connection_(std::move(connection))
-{
-}
+Link::Link(std::shared_ptr<user::Connection> connection) : connection_(std::move(connection)) {}
 
 Error Link::create(std::shared_ptr<user::Connection> connection, std::unique_ptr<Link>& out)
 {
@@ -63,8 +61,9 @@ void Link::on_readable(void* arg)
 	/* A closed socket stays readable: EAL would call for ever. */
 	if (link->connection_->disconnected())
 		rte_intr_callback_unregister_pending(
-			link->interrupt_, on_readable, link,
-			[](rte_intr_handle*, void* l) { static_cast<Link*>(l)->interrupt_on_ = false; });
+			link->interrupt_, on_readable, link, [](rte_intr_handle*, void* l) {
+				static_cast<Link*>(l)->interrupt_on_ = false;
+			});
 }
 
 void Link::take_events()
@@ -201,8 +200,9 @@ void Link::detach(const rte_device* parent)
 		std::unique_ptr<BusDevice> device;
 		{
 			std::lock_guard lock(mutex_);
-			const auto it = std::find_if(devices_.begin(), devices_.end(),
-						     [&](const auto& d) { return d->parent == parent; });
+			const auto it =
+				std::find_if(devices_.begin(), devices_.end(),
+					     [&](const auto& d) { return d->parent == parent; });
 			if (it == devices_.end())
 				return;
 			device = std::move(*it);

@@ -19,9 +19,10 @@ static Error share(user::Connection& connection, const rte_memseg_list* list,
 	if (!connection.same_address_space()) {
 		fd = rte_memseg_get_fd_thread_unsafe(segment);
 		if (fd < 0 || rte_memseg_get_fd_offset_thread_unsafe(segment, &offset) < 0)
-			return {ENOTSUP, "DPDK's memory has no file descriptor that the host could "
-					 "map: do not use --legacy-mem or --single-file-segments with "
-					 "--in-memory on this kernel"};
+			return {ENOTSUP,
+				"DPDK's memory has no file descriptor that the host could "
+				"map: do not use --legacy-mem or --single-file-segments with "
+				"--in-memory on this kernel"};
 	}
 	return connection.add_memory(segment->iova, segment->addr, length, fd, offset);
 }

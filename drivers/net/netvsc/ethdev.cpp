@@ -181,7 +181,8 @@ static int probe(BusDevice& device)
 		return failed(*port, "connect to the host", error);
 	rte_eth_dev* dev = rte_eth_dev_allocate(device.name.c_str());
 	if (dev == nullptr)
-		return failed(*port, "make a port", {ENOMEM, "ethdev has no room or the name is taken"});
+		return failed(*port, "make a port",
+			      {ENOMEM, "ethdev has no room or the name is taken"});
 	const HostInfo& info = port->session.info();
 	std::memcpy(port->mac.addr_bytes, info.mac.data(), info.mac.size());
 	port->ethdev = dev;
@@ -190,8 +191,8 @@ static int probe(BusDevice& device)
 	dev->process_private = port.get();
 	dev->data->mac_addrs = &port->mac;
 	dev->data->mtu = static_cast<uint16_t>(info.mtu);
-	dev->data->dev_flags |= RTE_ETH_DEV_INTR_LSC | RTE_ETH_DEV_INTR_RMV |
-				RTE_ETH_DEV_AUTOFILL_QUEUE_XSTATS;
+	dev->data->dev_flags |=
+		RTE_ETH_DEV_INTR_LSC | RTE_ETH_DEV_INTR_RMV | RTE_ETH_DEV_AUTOFILL_QUEUE_XSTATS;
 	dev->data->numa_node = device.device->numa_node();
 	device.driver_data = port.get();
 	watch_session(*port);
@@ -217,8 +218,8 @@ static void gone(BusDevice& device)
 		device_gone(*port);
 }
 
-static const vmbus::bus::Driver kDriver = {vmbus::kNetvscClass, "net_netvsc", probe,
-					   remove,              gone,         kArgKeys};
+static const vmbus::bus::Driver kDriver = {
+	vmbus::kNetvscClass, "net_netvsc", probe, remove, gone, kArgKeys};
 
 RTE_INIT(register_netvsc)
 {

@@ -28,8 +28,8 @@ inline constexpr uint16_t kDefaultDescriptors = 512;
 
 /** Device arguments, with the C driver's names and defaults where it has them. */
 struct PortArgs {
-	uint32_t rx_copybreak = 256;  /**< longest frame copied although external mbufs are on */
-	uint32_t tx_copybreak = 512;  /**< longest frame copied into a send section */
+	uint32_t rx_copybreak = 256; /**< longest frame copied although external mbufs are on */
+	uint32_t tx_copybreak = 512; /**< longest frame copied into a send section */
 	bool rx_extmbuf_enable = false;
 	uint32_t max_nvsp = nvsp::kVersion61;
 };
@@ -49,7 +49,7 @@ struct alignas(64) RxQueue {
 	uint16_t stash_count = 0;
 	uint16_t port_id = 0;
 	uint64_t no_mbuf = 0;
-	uint64_t too_long = 0; /**< frames dropped because they do not fit an mbuf */
+	uint64_t too_long = 0;		 /**< frames dropped because they do not fit an mbuf */
 	const uint8_t* buffer = nullptr; /**< the receive buffer, for external mbufs */
 	rte_iova_t buffer_iova = RTE_BAD_IOVA;
 	rte_mbuf* stash[64]; /**< allocated in bulk, not yet used */
@@ -58,8 +58,8 @@ struct alignas(64) RxQueue {
 	Port* port = nullptr;
 	uint16_t id = 0;
 	uint16_t descriptors = 0;
-	RxStats past;  /**< of pipelines that are gone */
-	RxStats base;  /**< at the last reset */
+	RxStats past; /**< of pipelines that are gone */
+	RxStats base; /**< at the last reset */
 	uint64_t no_mbuf_base = 0;
 	uint64_t too_long_base = 0;
 };
@@ -69,7 +69,7 @@ struct alignas(64) TxQueue {
 	Rx* rx = nullptr; /**< of the same channel: completions come there */
 	const bool* gone = nullptr;
 	uint32_t copybreak = 0;
-	uint32_t low = 0;    /**< with fewer free slots, completions are looked for */
+	uint32_t low = 0;     /**< with fewer free slots, completions are looked for */
 	bool starved = false; /**< the last burst could not send all */
 	/** External buffers below this address are none that the host knows. */
 	rte_iova_t external_iova_min = 0;

@@ -10,8 +10,7 @@
 #include <memory>
 #include <string>
 
-namespace netvsp
-{
+namespace netvsp {
 
 struct EndpointStats {
 	uint64_t sent_frames = 0; /**< guest → network */
@@ -28,8 +27,7 @@ struct EndpointStats {
 	uint64_t foreign = 0;	/**< no generator's */
 };
 
-class Endpoint
-{
+class Endpoint {
       public:
 	virtual ~Endpoint() = default;
 

@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "kinds.hpp"
 
-namespace netvsp
-{
+namespace netvsp {
 
-namespace
-{
+namespace {
 
 constexpr const char* kForms =
 	"accepted: null | generator[:size=N][:flows=N][:rate=N][:count=N][:window=N][:dst=MAC]"

@@ -11,11 +11,9 @@
 #include <cstring>
 #include <memory>
 
-namespace netvsp
-{
+namespace netvsp {
 
-class FrameRing
-{
+class FrameRing {
       public:
 	/** @param bytes of room, a multiple of 8; frames cost their length and up to 15 bytes */
 	explicit FrameRing(size_t bytes)

@@ -13,11 +13,9 @@
 #include "generator_frame.hpp"
 #include "kinds.hpp"
 
-namespace netvsp
-{
+namespace netvsp {
 
-namespace
-{
+namespace {
 
 using generator::Maker;
 using generator::Stamp;
@@ -28,16 +26,15 @@ constexpr uint64_t kSecond = 1'000'000'000;
 struct Options {
 	uint32_t size = 0;
 	uint32_t flows = 1;
-	uint64_t rate = 0;  /* frames per second, 0 = as fast as they are taken */
-	uint64_t count = 0; /* 0 = endless */
+	uint64_t rate = 0;   /* frames per second, 0 = as fast as they are taken */
+	uint64_t count = 0;  /* 0 = endless */
 	uint64_t window = 0; /* frames that may be on their way, 0 = any number */
 	/* Broadcast gets through every packet filter, whatever the NIC's address. */
 	std::array<uint8_t, 6> destination{0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
 	bool tcp = false;
 };
 
-class Generator final : public Endpoint
-{
+class Generator final : public Endpoint {
       public:
 	explicit Generator(const Options& options)
 		: size_(options.size),
@@ -226,12 +223,12 @@ class Generator final : public Endpoint
 	const uint64_t rate_;
 	const uint64_t window_;
 	const bool endless_;
-	uint64_t left_;	      /* frames not yet moved to the budget */
-	uint64_t budget_ = 0; /* frames that may be given without a look at the clock */
-	uint64_t epoch_ = 0;  /* time from which the rate counts; 0 = not started */
-	uint64_t given_ = 0;  /* frames since then, the budget included */
-	uint64_t out_ = 0;    /* frames given, the budget included */
-	uint64_t back_ = 0;   /* frames that came back */
+	uint64_t left_;		 /* frames not yet moved to the budget */
+	uint64_t budget_ = 0;	 /* frames that may be given without a look at the clock */
+	uint64_t epoch_ = 0;	 /* time from which the rate counts; 0 = not started */
+	uint64_t given_ = 0;	 /* frames since then, the budget included */
+	uint64_t out_ = 0;	 /* frames given, the budget included */
+	uint64_t back_ = 0;	 /* frames that came back */
 	uint64_t back_then_ = 0; /* at the last look, and since when it is that */
 	uint64_t back_since_ = 0;
 	const uint16_t stream_;

@@ -23,8 +23,7 @@
 
 #include "kinds.hpp"
 
-namespace netvsp::generator
-{
+namespace netvsp::generator {
 
 static_assert(std::endian::native == std::endian::little);
 
@@ -137,8 +136,7 @@ inline uint64_t sum_bytes(const uint8_t* from, uint32_t length)
 }
 
 /** Makes the frames of one stream: a header made once, patched for each frame. */
-class Maker
-{
+class Maker {
       public:
 	/** @param size of a frame without FCS, at least min_size() */
 	Maker(uint32_t size, uint16_t stream, const std::array<uint8_t, 6>& destination, bool tcp)

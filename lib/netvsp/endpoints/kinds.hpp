@@ -11,8 +11,7 @@
 
 #include "endpoint.hpp"
 
-namespace netvsp
-{
+namespace netvsp {
 
 std::unique_ptr<Endpoint> make_null();
 std::unique_ptr<Endpoint> make_loopback();

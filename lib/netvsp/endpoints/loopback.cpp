@@ -2,17 +2,14 @@
 #include "frame_ring.hpp"
 #include "kinds.hpp"
 
-namespace netvsp
-{
+namespace netvsp {
 
-namespace
-{
+namespace {
 
 /* Nearly 900 of the largest frames, or 100 000 of the smallest. */
 constexpr size_t kRingBytes = 8u << 20;
 
-class Loopback final : public Endpoint
-{
+class Loopback final : public Endpoint {
       public:
 	bool send(const uint8_t* frame, uint32_t length) override
 	{

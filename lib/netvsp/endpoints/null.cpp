@@ -1,14 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "kinds.hpp"
 
-namespace netvsp
-{
+namespace netvsp {
 
-namespace
-{
+namespace {
 
-class Null final : public Endpoint
-{
+class Null final : public Endpoint {
       public:
 	bool send(const uint8_t*, uint32_t length) override
 	{

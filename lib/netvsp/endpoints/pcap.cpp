@@ -13,11 +13,9 @@
 
 #include "kinds.hpp"
 
-namespace netvsp
-{
+namespace netvsp {
 
-namespace
-{
+namespace {
 
 constexpr size_t kMaxInput = size_t(2) << 30;
 constexpr size_t kOutputBuffer = 1u << 20;
@@ -25,8 +23,7 @@ constexpr int kSnapLength = 65535;
 constexpr std::chrono::milliseconds kFlushInterval{100};
 
 /* The frames of a capture, in memory: a replay must not wait for a disk. */
-class Replay
-{
+class Replay {
       public:
 	/** @return empty, or what is wrong */
 	std::string load(const std::string& path)
@@ -93,8 +90,7 @@ class Replay
  * which the host's thread must not, and the last frames must get there although nobody calls any
  * more. Stdio's lock is what both share.
  */
-class Record
-{
+class Record {
       public:
 	Record() = default;
 	Record(const Record&) = delete;
@@ -195,8 +191,7 @@ class Record
 	std::atomic<uint64_t> failures_{0};
 };
 
-class Pcap final : public Endpoint
-{
+class Pcap final : public Endpoint {
       public:
 	/** @return empty, or what is wrong */
 	std::string open(const std::string& in, const std::string& out)

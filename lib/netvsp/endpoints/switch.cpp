@@ -7,11 +7,9 @@
 #include "frame_ring.hpp"
 #include "kinds.hpp"
 
-namespace netvsp
-{
+namespace netvsp {
 
-class SwitchPort final : public Endpoint
-{
+class SwitchPort final : public Endpoint {
       public:
 	SwitchPort(std::shared_ptr<Switch> vswitch, size_t queue_bytes)
 		: queue_(queue_bytes), vswitch_(std::move(vswitch))
@@ -71,8 +69,7 @@ class SwitchPort final : public Endpoint
 	Note destination_;
 };
 
-namespace
-{
+namespace {
 
 uint64_t coarse_clock()
 {

@@ -18,8 +18,7 @@
 
 #include "endpoint.hpp"
 
-namespace netvsp
-{
+namespace netvsp {
 
 class SwitchPort;
 class Switch;
@@ -27,8 +26,7 @@ class Switch;
 /** A new port of this switch; it leaves the switch when it is destroyed. */
 std::unique_ptr<Endpoint> make_switch_port(std::shared_ptr<Switch> vswitch);
 
-class Switch
-{
+class Switch {
       public:
 	struct Config {
 		uint32_t table_entries = 4096;	      /**< learned addresses */

@@ -12,11 +12,9 @@
 
 #include "kinds.hpp"
 
-namespace netvsp
-{
+namespace netvsp {
 
-namespace
-{
+namespace {
 
 constexpr const char* kDevice = "/dev/net/tun";
 
@@ -24,8 +22,7 @@ constexpr const char* kDevice = "/dev/net/tun";
  * in read(), and a frame waits no longer than this. */
 constexpr uint64_t kQuietNs = 5000;
 
-class Tap final : public Endpoint
-{
+class Tap final : public Endpoint {
       public:
 	explicit Tap(int fd) : fd_(fd) {}
 	~Tap() override { close(fd_); }

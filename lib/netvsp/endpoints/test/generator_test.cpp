@@ -8,8 +8,7 @@
 using namespace netvsp;
 using namespace netvsp::test;
 
-namespace
-{
+namespace {
 
 /* The checksum as RFC 1071 has it, on bytes: nothing of the code under test. */
 uint16_t checksum(const uint8_t* data, size_t length, uint32_t sum = 0)

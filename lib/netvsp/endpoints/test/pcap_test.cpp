@@ -12,11 +12,9 @@
 using namespace netvsp;
 using namespace netvsp::test;
 
-namespace
-{
+namespace {
 
-class PcapTest : public ::testing::Test
-{
+class PcapTest : public ::testing::Test {
       protected:
 	PcapTest()
 	{

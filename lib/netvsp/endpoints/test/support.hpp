@@ -12,8 +12,7 @@
 #include "../kinds.hpp"
 #include "../switch.hpp"
 
-namespace netvsp::test
-{
+namespace netvsp::test {
 
 using Frame = std::vector<uint8_t>;
 

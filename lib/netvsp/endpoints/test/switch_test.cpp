@@ -4,13 +4,11 @@
 using namespace netvsp;
 using namespace netvsp::test;
 
-namespace
-{
+namespace {
 
 uint64_t fake_time;
 
-class SwitchTest : public ::testing::Test
-{
+class SwitchTest : public ::testing::Test {
       protected:
 	SwitchTest() { fake_time = 1'000'000'000'000; }
 

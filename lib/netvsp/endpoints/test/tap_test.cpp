@@ -16,13 +16,11 @@
 using namespace netvsp;
 using namespace netvsp::test;
 
-namespace
-{
+namespace {
 
 constexpr uint16_t kEtherType = 0x88b5; /* for local experiments */
 
-class TapTest : public ::testing::Test
-{
+class TapTest : public ::testing::Test {
       protected:
 	void SetUp() override
 	{
