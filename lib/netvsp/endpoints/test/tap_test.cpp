@@ -101,6 +101,10 @@ class TapTest : public ::testing::Test {
 
 TEST_F(TapTest, ExchangesFramesWithTheKernel)
 {
+	ifreq request{};
+
+	request.ifr_mtu = 9202;
+	ASSERT_EQ(ioctl_with(SIOCSIFMTU, request), 0) << strerror(errno);
 	for (size_t length : {60, 61, 1514, 9000, 9216}) {
 		const Frame out = tap_frame(length, 1);
 		Frame in(10000);
