@@ -54,7 +54,7 @@ def no_namespaces() -> str:
     name = f"nvprobe-{os.getpid()}"
     try:
         run("ip", "netns", "add", name)
-        run("ip", "netns", "exec", name, "true")
+        run("nsenter", f"--net=/run/netns/{name}", "--", "true")
     except ProcessError as error:
         return f"no network namespace can be made here ({str(error).splitlines()[0]})"
     finally:

@@ -28,13 +28,13 @@ class Namespace:
     def take(self, interface: str, address: str) -> None:
         """Moves an interface in, gives it an address and brings it up."""
         run("ip", "link", "set", interface, "netns", self.name)
-        run("ip", "-n", self.name, "link", "set", "lo", "up")
-        run("ip", "-n", self.name, "address", "add", address, "dev", interface)
-        run("ip", "-n", self.name, "link", "set", interface, "up")
+        run(*self.inside("ip", "link", "set", "lo", "up"))
+        run(*self.inside("ip", "address", "add", address, "dev", interface))
+        run(*self.inside("ip", "link", "set", interface, "up"))
 
     def inside(self, *command: str) -> list[str]:
-        """The command, to be run in the namespace."""
-        return ["ip", "netns", "exec", self.name, *command]
+        """The command, to be run in the namespace. (`ip netns exec` would want to mount, which a chroot does not allow.)"""
+        return ["nsenter", f"--net=/run/netns/{self.name}", "--", *command]
 
     def ping(self, address: str, count: int, timeout: int = 60) -> tuple[int, int, float]:
         """Pings as fast as answers come. @return sent, received, average round trip in ms"""

@@ -14,6 +14,7 @@ from .process import Process, ProcessError
 
 BEGIN = re.compile(r"\[ RUN      \] (\S+)")
 END = re.compile(r"\[ +(OK|FAILED|SKIPPED) +\] ([^\s,]+)(?:, where .*)? \((\d+) ms\)")
+DID_NOT_RUN = "did not run"
 SKIPPED = 77  # exit code of a program that skips itself
 
 
@@ -137,7 +138,7 @@ def run_program(program: Program, folder: Path, done: Callable[[Outcome], None])
         if not broken and not reader.seen:
             break
     for case in left:
-        done(Outcome(case, "failed", 0, "did not run", log))
+        done(Outcome(case, "failed", 0, DID_NOT_RUN, log))
 
 
 def gtest_cases(command: list[str], env: Mapping[str, str]) -> list[str]:

@@ -68,6 +68,8 @@ class Report:
 
         def done(outcome: Outcome) -> None:
             self.outcomes.append((program.name, outcome))
+            if outcome.reason == runner.DID_NOT_RUN:
+                return
             if each or outcome.status == "failed":
                 say(f"{outcome.status:7} {program.name}: {outcome.name} ({outcome.seconds:.1f} s)"
                     + (f": {outcome.reason}" if outcome.reason else ""))
@@ -99,8 +101,14 @@ class Report:
                      for status in ("passed", "failed", "skipped")}
         if by_status["failed"]:
             print("\nfailed:")
+            left_over: dict[str, int] = {}
             for name, outcome in by_status["failed"]:
+                if outcome.reason == runner.DID_NOT_RUN:
+                    left_over[name] = left_over.get(name, 0) + 1
+                    continue
                 print(f"  {name}: {outcome.name}{' ' if outcome.reason else ''}{outcome.reason}\n      {outcome.log}")
+            for name, count in left_over.items():
+                print(f"  {name}: {count} cases {runner.DID_NOT_RUN}, counted as failed")
         if by_status["skipped"]:
             print("\nskipped:")
             for name, outcome in by_status["skipped"]:

@@ -41,6 +41,11 @@ def sanitizer_env() -> dict[str, str]:
     return {"LD_PRELOAD": preload} if preload else {}
 
 
+def file_prefix() -> str:
+    """A name of its own for each EAL process."""
+    return f"netvsc-{os.getpid()}-{next(_numbers)}"
+
+
 class Testpmd(Process):
     """A dpdk-testpmd with its prompt."""
 
@@ -48,7 +53,7 @@ class Testpmd(Process):
 
     def __init__(self, log: Path, vdevs: Sequence[str], app: Sequence[str] = (), *, eal: Sequence[str] = (),
                  memory: str = "", program: str = "dpdk-testpmd", mbufs: int = 32768, timeout: float = 60) -> None:
-        self.prefix = f"netvsc-{os.getpid()}-{next(_numbers)}"
+        self.prefix = file_prefix()
         self.memory = memory or best_memory()
         cpus = machine.cpus()
         lcores = [f"{i}@{cpus[i % len(cpus)]}" for i in range(2)]
