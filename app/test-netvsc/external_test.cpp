@@ -41,7 +41,7 @@ TEST_F(External, CopybreakDecides)
 	Port port(host.args("rx_extmbuf_enable=1,rx_copybreak=700"));
 	ASSERT_NO_FATAL_FAILURE(port.up());
 	loop(port, some_frames(500), nullptr, [&](rte_mbuf* m) {
-		EXPECT_EQ(RTE_MBUF_HAS_EXTBUF(m), m->pkt_len > 700);
+		EXPECT_EQ(RTE_MBUF_HAS_EXTBUF(m) != 0, m->pkt_len > 700);
 		rte_pktmbuf_free(m);
 	});
 }
@@ -99,8 +99,39 @@ TEST_F(External, FreedByAnotherThread)
 	EXPECT_EQ(host.stats().suballocations_in_use, 0u);
 }
 
-/* All that the driver lends is kept: then frames are copied, and the port goes on. */
+/* The receive buffer is exhausted, or the driver keeps a part of it; in both cases traffic resumes
+ * when the application lets go. */
 TEST_F(External, HeldUntilNoneIsLeft)
+{
+	auto wire = std::make_shared<Wire>();
+	TestHost host({}, wire);
+	Port port(host.args(kArgs));
+	ASSERT_NO_FATAL_FAILURE(port.up());
+	const std::vector<Frame> frames = some_frames(3000);
+	for (const Frame& frame : frames)
+		wire->inject(frame);
+	std::vector<rte_mbuf*> held;
+	for (auto last = Clock::now(); Clock::now() - last < std::chrono::milliseconds(50);) {
+		rte_mbuf* m;
+		if (port.rx(&m, 1) == 0)
+			continue;
+		held.push_back(m);
+		last = Clock::now();
+	}
+	EXPECT_GE(held.size(), 200u);
+	for (size_t i = 0; i < held.size(); i++) {
+		EXPECT_EQ(from_mbuf(held[i]), frames[i]) << i;
+		rte_pktmbuf_free(held[i]);
+	}
+	const size_t left = frames.size() - held.size();
+	EXPECT_TRUE(port.receive(left) == std::vector<Frame>(frames.end() - left, frames.end()));
+	EXPECT_EQ(port.receive_rest(5), 0u);
+	EXPECT_EQ(host.stats().suballocations_in_use, 0u);
+	EXPECT_EQ(port.stats().imissed, 0u);
+}
+
+/* All that the driver lends is kept: then frames are copied, and the port goes on. */
+TEST_F(External, HostKeepsAPartOfTheBuffer)
 {
 	TestHost host(nic_with("loopback"));
 	Port port(host.args(kArgs));

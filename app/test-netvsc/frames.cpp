@@ -125,7 +125,8 @@ void loop(Port& port, const std::vector<Frame>& frames, const Maker& make,
 		if (out_begin == out_end) {
 			out_begin = out_end = 0;
 			while (out_end < kBurst && made < frames.size()) {
-				rte_mbuf* m = make ? make(frames[made], made) : to_mbuf(frames[made]);
+				rte_mbuf* m =
+					make ? make(frames[made], made) : to_mbuf(frames[made]);
 				if (m == nullptr)
 					break; /* the pool is empty until some come back */
 				out[out_end++] = m;

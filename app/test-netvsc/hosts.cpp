@@ -84,7 +84,7 @@ static std::string fresh_path()
 }
 
 TestHost::TestHost(std::string where)
-    : path(std::move(where)), host_(std::make_unique<netvsp::Host>())
+	: path(std::move(where)), host_(std::make_unique<netvsp::Host>())
 {
 }
 

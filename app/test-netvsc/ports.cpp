@@ -15,6 +15,15 @@ unsigned int open_descriptors()
 	return count;
 }
 
+std::string describe_descriptors()
+{
+	std::string text;
+	std::error_code gone;
+	for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd"))
+		text += std::filesystem::read_symlink(entry.path(), gone).string() + " ";
+	return text;
+}
+
 bool eventually(const std::function<bool()>& condition, int timeout_ms)
 {
 	const auto deadline = Clock::now() + std::chrono::milliseconds(timeout_ms);
@@ -197,7 +206,8 @@ void Scenario::TearDown()
 	EXPECT_EQ(rte_eth_dev_count_total(), 0u);
 	EXPECT_EQ(mbufs_out(), 0u);
 	EXPECT_TRUE(eventually([this] { return open_descriptors() == descriptors_; }, 500))
-		<< open_descriptors() << " descriptors, " << descriptors_ << " before";
+		<< open_descriptors() << " descriptors, " << descriptors_
+		<< " before: " << describe_descriptors();
 }
 
 } // namespace scenario

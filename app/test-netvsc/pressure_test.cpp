@@ -21,7 +21,8 @@ TEST_F(Pressure, ARefusingNetworkLosesNothing)
 		wire->open(false);
 		std::vector<Frame> sent;
 		/* Until nothing is taken any more for a while. */
-		for (auto last = Clock::now(); Clock::now() - last < std::chrono::milliseconds(50);) {
+		for (auto last = Clock::now();
+		     Clock::now() - last < std::chrono::milliseconds(50);) {
 			Frame frame = make_frame(60 + sent.size() % 700,
 						 static_cast<uint32_t>(sent.size()));
 			rte_mbuf* m = to_mbuf(frame);
@@ -116,7 +117,10 @@ TEST_F(Pressure, ControlWhileNobodyReceives)
 				 "endpoint=generator:size=64,timeout=2000,recv_kb=256"}) {
 		SCOPED_TRACE(args);
 		Port port(args);
-		ASSERT_NO_FATAL_FAILURE(port.up());
+		ASSERT_EQ(port.configure(), 0);
+		EXPECT_EQ(port.start(), 0);
+		if (HasFailure())
+			continue;
 		std::this_thread::sleep_for(std::chrono::milliseconds(20));
 		EXPECT_EQ(rte_eth_promiscuous_disable(port.id), 0);
 		EXPECT_EQ(rte_eth_promiscuous_enable(port.id), 0);
@@ -173,7 +177,8 @@ TEST_F(Pressure, ReceiverAndTransmitterSideBySide)
 			const uint16_t n = port.rx(mbufs, 32);
 			for (uint16_t i = 0; i < n; i++) {
 				uint32_t number;
-				std::memcpy(&number, rte_pktmbuf_mtod_offset(mbufs[i], void*, 20), 4);
+				std::memcpy(&number, rte_pktmbuf_mtod_offset(mbufs[i], void*, 20),
+					    4);
 				wrong += number != received || mbufs[i]->pkt_len != 64 ? 1 : 0;
 				received++;
 			}

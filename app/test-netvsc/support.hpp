@@ -39,6 +39,8 @@ const Pools& pools();
 unsigned int mbufs_out();
 /** Open descriptors of the process. */
 unsigned int open_descriptors();
+/** What they are, for messages. */
+std::string describe_descriptors();
 
 /** Waits for something that happens soon. @return whether it did */
 bool eventually(const std::function<bool()>& condition, int timeout_ms = 3000);
@@ -85,7 +87,8 @@ class TestHost {
       public:
 	explicit TestHost(netvsp::NicConfig config = {}, std::shared_ptr<Wire> wire = nullptr);
 	/** A host without a NIC yet, at a path that the test chose. */
-	static std::unique_ptr<TestHost> at(const std::string& path, const netvsp::NicConfig& config);
+	static std::unique_ptr<TestHost> at(const std::string& path,
+					    const netvsp::NicConfig& config);
 	~TestHost();
 
 	vmbus::Guid add(const netvsp::NicConfig& config, std::shared_ptr<Wire> wire = nullptr);
@@ -142,8 +145,14 @@ class Port {
 	/** configure() and start(), both of which must succeed. */
 	void up(const PortOptions& options = {});
 
-	uint16_t rx(rte_mbuf** mbufs, uint16_t count) { return rte_eth_rx_burst(id, 0, mbufs, count); }
-	uint16_t tx(rte_mbuf** mbufs, uint16_t count) { return rte_eth_tx_burst(id, 0, mbufs, count); }
+	uint16_t rx(rte_mbuf** mbufs, uint16_t count)
+	{
+		return rte_eth_rx_burst(id, 0, mbufs, count);
+	}
+	uint16_t tx(rte_mbuf** mbufs, uint16_t count)
+	{
+		return rte_eth_tx_burst(id, 0, mbufs, count);
+	}
 	/** Sends one mbuf, trying for a second; frees it where nobody takes it. */
 	bool send(rte_mbuf* m);
 	bool send(const Frame& frame) { return send(to_mbuf(frame)); }

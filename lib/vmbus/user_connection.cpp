@@ -59,6 +59,12 @@ Connection::Connection(int fd, bool same_address_space, Milliseconds timeout)
 
 Connection::~Connection()
 {
+	/* A host in this process looks into our memory until it has answered this. */
+	auto unload = message<Bare>(Type::kUnload);
+	if (!send(&unload, sizeof(unload)) && same_address_space_)
+		(void)wait("UNLOAD", [](const Header& h) {
+			return h.type == Type::kUnloadResponse;
+		}).code;
 	::close(fd_);
 }
 
