@@ -174,8 +174,10 @@ TEST_F(Fault, CompletionsOfNothingAreCounted)
 			frames.push_back(make_frame(60 + i % 1400, i));
 		loop(port, frames);
 		EXPECT_EQ(port.stop(), 0);
-		if (std::string(fault) == "double-completion:7")
+		/* The former has the look of a control command's, which may come late. */
+		if (std::string(fault) == "double-completion:7") {
 			EXPECT_EQ(port.xstat("tx_q0_bad_completions"), 7u);
+		}
 		EXPECT_EQ(port.stats().opackets, frames.size());
 		EXPECT_EQ(port.stats().oerrors, 0u);
 	}

@@ -110,6 +110,33 @@ TEST_F(Pressure, TransmitOnly)
 	}
 }
 
+/* A forwarder that tries until each frame is taken, and does not receive meanwhile. */
+TEST_F(Pressure, ForwarderThatInsists)
+{
+	for (const char* args :
+	     {"", "ring_kb=64", "rx_extmbuf_enable=1,rx_copybreak=0,tx_copybreak=0"}) {
+		SCOPED_TRACE(args);
+		TestHost host(nic_with("generator:size=64"));
+		Port port(host.args(args));
+		ASSERT_NO_FATAL_FAILURE(port.up());
+		uint64_t forwarded = 0;
+		bool stuck = false;
+		while (forwarded < 200000 && !stuck) {
+			rte_mbuf* mbufs[32];
+			const uint16_t n = port.rx(mbufs, 32);
+			uint16_t sent = port.tx(mbufs, n);
+			for (const auto begin = Clock::now(); sent < n && !stuck;) {
+				sent += port.tx(mbufs + sent, n - sent);
+				stuck = Clock::now() - begin > std::chrono::seconds(1);
+			}
+			rte_pktmbuf_free_bulk(mbufs + sent, n - sent);
+			forwarded += sent;
+		}
+		EXPECT_FALSE(stuck) << "transmission starved after " << forwarded;
+		EXPECT_EQ(port.stats().opackets, forwarded);
+	}
+}
+
 /* Traffic comes all the time, nobody polls: control commands must get their answers. */
 TEST_F(Pressure, ControlWhileNobodyReceives)
 {
