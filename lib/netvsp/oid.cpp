@@ -152,6 +152,8 @@ uint32_t Nic::set_oid(uint32_t oid, const uint8_t* data, uint32_t length)
 	case rndis::kOidCurrentPacketFilter:
 		if (length < sizeof(filter_))
 			return rndis::kStatusInvalidLength;
+		if (filter_ == 0)
+			endpoint_->discard_waiting();
 		memcpy(&filter_, data, sizeof(filter_));
 		return rndis::kStatusSuccess;
 	case rndis::kOidReceiveScaleParameters:

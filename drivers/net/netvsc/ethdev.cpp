@@ -207,8 +207,11 @@ static int probe(BusDevice& device)
 static void remove(BusDevice& device)
 {
 	auto* port = static_cast<Port*>(device.driver_data);
-	if (port != nullptr) /* else the application closed the port already */
-		rte_eth_dev_close(port->ethdev->data->port_id);
+	if (port == nullptr)
+		return; /* the application closed the port already */
+	const uint16_t id = port->ethdev->data->port_id;
+	rte_eth_dev_stop(id); /* ethdev closes no port that runs */
+	rte_eth_dev_close(id);
 }
 
 static void gone(BusDevice& device)

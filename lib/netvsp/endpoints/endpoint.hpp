@@ -44,6 +44,12 @@ class Endpoint {
 	 */
 	virtual uint32_t receive(uint8_t* room, uint32_t capacity) = 0;
 
+	/**
+	 * Drops, and counts, what came from the network while the guest received nothing: it is
+	 * not for the guest that begins to receive now. Captures and generators wait instead.
+	 */
+	virtual void discard_waiting() {}
+
 	/** Ends a batch of send() calls; the place for writes that are better made in bulk. */
 	virtual void flush() {}
 

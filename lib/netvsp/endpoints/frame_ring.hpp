@@ -24,6 +24,8 @@ class FrameRing {
 	bool empty() const { return frames_ == 0; }
 	size_t frames() const { return frames_; }
 
+	void clear() { head_ = tail_ = frames_ = 0; }
+
 	/** @return false: no room, nothing was kept */
 	bool push(const uint8_t* frame, uint32_t length)
 	{

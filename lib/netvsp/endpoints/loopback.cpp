@@ -45,6 +45,12 @@ class Loopback final : public Endpoint {
 		return 0;
 	}
 
+	void discard_waiting() override
+	{
+		stats_.dropped += ring_.frames();
+		ring_.clear();
+	}
+
 	int64_t wait_ns() const override { return ring_.empty() ? -1 : 0; }
 
       private:

@@ -51,6 +51,12 @@ class SwitchPort final : public Endpoint {
 		return 0;
 	}
 
+	void discard_waiting() override
+	{
+		stats_.dropped += queue_.frames();
+		queue_.clear();
+	}
+
 	int64_t wait_ns() const override { return queue_.empty() ? -1 : 0; }
 
       private:

@@ -91,6 +91,14 @@ class Tap final : public Endpoint {
 		}
 	}
 
+	void discard_waiting() override
+	{
+		/* Of each frame a byte is read; a kernel queue has no more than this. */
+		uint8_t byte;
+		for (uint32_t n = 0; n < kMaxWaiting && read(fd_, &byte, 1) > 0; n++)
+			stats_.dropped++;
+	}
+
 	/* A TAP that vanished would poll readable for ever. */
 	int wait_fd() const override { return connected_ ? fd_ : -1; }
 	bool connected() const override { return connected_; }
@@ -101,6 +109,8 @@ class Tap final : public Endpoint {
 		if (reason == EBADFD || reason == ENODEV || reason == EBADF)
 			connected_ = false;
 	}
+
+	static constexpr uint32_t kMaxWaiting = 10000;
 
 	int fd_;
 	bool connected_ = true;
