@@ -45,7 +45,7 @@ TEST(SessionQuery, AnswersWithBadPlacesAreErrors)
 			      {4, 16, 27},
 			      {4, 16, 0},
 			      {4, 16, 8}}) {
-		Connected t(40ms);
+		Connected t(300ms);
 		t.host.on_rndis = [&](FakeNetvsp& h, const Bytes& r) {
 			h.send_rndis(FakeNetvsp::words({0x80000004, c.message_length, get32(r, 8),
 							0, c.info_length, c.info_offset, 0xbad}));
@@ -303,7 +303,7 @@ TEST(SessionEnd, FailedOpenIsReportedAsItIs)
 
 TEST(SessionEnd, HostThatDoesNotReadCannotHoldUpTheGoodbye)
 {
-	Connected t(50ms);
+	Connected t(300ms);
 	while (t.host.wire->channel.tx.fits(48 + 8)) { /* frames fill the ring */
 		std::memset(t.host.wire->channel.tx.begin(48), 0, 48);
 		t.host.wire->channel.tx.end();
@@ -311,7 +311,7 @@ TEST(SessionEnd, HostThatDoesNotReadCannotHoldUpTheGoodbye)
 	t.host.reads = false;
 	const auto began = std::chrono::steady_clock::now();
 	t.session.disconnect();
-	EXPECT_LT(std::chrono::steady_clock::now() - began, 5s);
+	EXPECT_LT(std::chrono::steady_clock::now() - began, 10s);
 	EXPECT_FALSE(t.session.connected());
 }
 

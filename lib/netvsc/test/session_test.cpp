@@ -105,11 +105,11 @@ TEST(Session, EveryCommandTimesOutAndUndoesAll)
 			return get32(m, 0) + 1000 == silent;
 		};
 		const auto began = std::chrono::steady_clock::now();
-		const Error error = t.connect(config(40ms));
+		const Error error = t.connect(config(300ms));
 		const auto took = std::chrono::steady_clock::now() - began;
 		EXPECT_EQ(error.code, ETIMEDOUT) << silent;
-		EXPECT_GE(took, 40ms);
-		EXPECT_LT(took, 3s);
+		EXPECT_GE(took, 300ms);
+		EXPECT_LT(took, 10s);
 		t.expect_undone();
 		t.host.on_nvsp = nullptr;
 		t.host.on_rndis = nullptr;
@@ -120,7 +120,7 @@ TEST(Session, EveryCommandTimesOutAndUndoesAll)
 TEST(Session, CommandsAfterConnectTimeOut)
 {
 	Fixture t;
-	ASSERT_FALSE(t.connect(config(40ms)));
+	ASSERT_FALSE(t.connect(config(300ms)));
 	t.host.on_nvsp = [](FakeNetvsp&, const Bytes&, uint64_t) { return true; };
 	t.host.on_rndis = [](FakeNetvsp&, const Bytes&) { return true; };
 	uint32_t value = 0, length = 4;
@@ -175,7 +175,7 @@ TEST(Session, UnrelatedMessagesBetweenRequestAndAnswer)
 TEST(Session, LateAnswersAreNotTakenForTheNext)
 {
 	Fixture t;
-	ASSERT_FALSE(t.connect(config(40ms)));
+	ASSERT_FALSE(t.connect(config(300ms)));
 	Bytes first;
 	t.host.on_rndis = [&](FakeNetvsp& h, const Bytes& r) {
 		if (first.empty()) {

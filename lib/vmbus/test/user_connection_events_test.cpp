@@ -2,6 +2,8 @@
 /* What a host sends unasked: events, nonsense, its end. */
 #include <poll.h>
 
+#include <stdexcept>
+
 #include "descriptors.hpp"
 #include "user_host.hpp"
 #include "vmbus/user_connection.hpp"
@@ -20,7 +22,8 @@ struct Connected {
 	explicit Connected(UserHost::Script script = nullptr) : host(std::move(script))
 	{
 		const Error error = Connection::adopt(host.guest_fd(), false, kTimeout, c);
-		EXPECT_FALSE(error) << error.what;
+		if (error)
+			throw std::runtime_error(error.what);
 		(void)c->take_events();
 	}
 	/* The host sends from the test's thread: what was sent is there when send() returns. */
@@ -240,10 +243,10 @@ TEST(UserConnectionEvents, FloodDoesNotOutliveTheDeadline)
 		return r.type == kMsgGpadl;
 	});
 	std::shared_ptr<Connection> c;
-	ASSERT_FALSE(Connection::adopt(host.guest_fd(), false, 200ms, c));
+	ASSERT_FALSE(Connection::adopt(host.guest_fd(), false, 400ms, c));
 	std::thread flooder([&] {
 		const Bytes b = offer(9, 0);
-		const auto give_up = std::chrono::steady_clock::now() + 4s;
+		const auto give_up = std::chrono::steady_clock::now() + 20s;
 		while (!stop && std::chrono::steady_clock::now() < give_up)
 			if (flood)
 				(void)host.try_send(b);
@@ -251,7 +254,7 @@ TEST(UserConnectionEvents, FloodDoesNotOutliveTheDeadline)
 	const auto began = std::chrono::steady_clock::now();
 	uint32_t gpadl;
 	EXPECT_NE(c->create_gpadl(1, 1 << 20, 4096, gpadl).code, 0);
-	EXPECT_LT(std::chrono::steady_clock::now() - began, 2s);
+	EXPECT_LT(std::chrono::steady_clock::now() - began, 10s);
 	stop = true;
 	flooder.join();
 }

@@ -19,7 +19,7 @@ using user::Event;
 using Request = UserHost::Request;
 
 constexpr Milliseconds kTimeout = 5000ms; /* of what must succeed */
-constexpr Milliseconds kShort = 60ms;	  /* of what must time out */
+constexpr Milliseconds kShort = 400ms;	  /* of what must time out */
 
 std::shared_ptr<Connection> connected(UserHost& host, Milliseconds timeout = kTimeout)
 {
@@ -38,7 +38,7 @@ template <class F> void expect_timeout(F&& f)
 	EXPECT_EQ(error.code, ETIMEDOUT) << error.what;
 	EXPECT_FALSE(error.what.empty());
 	EXPECT_GE(took, kShort - 5ms);
-	EXPECT_LE(took, kShort + 1500ms); /* for slow machines and sanitizers */
+	EXPECT_LE(took, kShort + 10s); /* for slow machines and sanitizers */
 }
 
 TEST(UserConnection, HandshakeInOrder)

@@ -3,6 +3,8 @@
 
 #include <poll.h>
 
+#include <stdexcept>
+
 #include "descriptors.hpp"
 #include "user_host.hpp"
 
@@ -27,7 +29,8 @@ struct Fixture {
 	{
 		host.first_offers = {offer(1, 0, monitor)};
 		const Error error = Connection::adopt(host.guest_fd(), false, timeout, connection);
-		EXPECT_FALSE(error) << error.what;
+		if (error)
+			throw std::runtime_error(error.what);
 		const auto events = connection->take_events();
 		device = std::make_unique<UserDevice>(connection, events.at(0).offer, kSizes);
 		connection->set_notify([this] {
@@ -223,7 +226,7 @@ TEST(UserDevice, FailureAtAnyStepLeavesNothing)
 							       {get32(b, 8), get32(b, 12), 4, 0}));
 					return true;
 				},
-				silent ? 60ms : 5000ms);
+				silent ? 400ms : 5000ms);
 			const size_t before = t.descriptors();
 			count = 0;
 			const Error error = t.device->open(1000ms);
@@ -284,7 +287,7 @@ TEST(UserDevice, HostThatIsGoneIsNotWaitedFor)
 	const auto began = std::chrono::steady_clock::now();
 	t.device->close();
 	t.device->release();
-	EXPECT_LT(std::chrono::steady_clock::now() - began, 1s);
+	EXPECT_LT(std::chrono::steady_clock::now() - began, 4s);
 	EXPECT_FALSE(t.device->is_open());
 	EXPECT_EQ(t.device->open(1000ms).code, ENODEV);
 }
@@ -349,7 +352,7 @@ TEST(UserDevice, SubchannelThatIsNotOfferedTimesOut)
 	EXPECT_EQ(error.code, ETIMEDOUT);
 	EXPECT_EQ(channel, nullptr);
 	EXPECT_GE(took, 60ms);
-	EXPECT_LT(took, 2s);
+	EXPECT_LT(took, 10s);
 	EXPECT_EQ(t.descriptors(), before);
 	EXPECT_TRUE(t.device->is_open());
 }
