@@ -201,7 +201,7 @@ void Rx::drop_oldest()
 	if (ring_.free_for_host() >= ring_.size() / 8)
 		return;
 	PacketView view;
-	while (next_range_ == 0 && ring_.free_for_host() < ring_.size() / 2 &&
+	while (ring_.free_for_host() < ring_.size() / 2 &&
 	       ring_.peek(0, view)) {
 		Transfer transfer;
 		if (view.type == PacketType::kTransferPages) {
@@ -211,8 +211,14 @@ void Rx::drop_oldest()
 				stats_.errors++;
 				complete(view.transaction_id);
 			} else if (transfer.channel_type == nvsp::kChannelData) {
-				stats_.missed += transfer.count;
-				complete(view.transaction_id);
+				stats_.missed += transfer.count - std::min(transfer.count, next_range_);
+				next_range_ = 0;
+				if (hold_ == nullptr) {
+					complete(view.transaction_id);
+				} else { /* receive() lets go of it */
+					hold_->next = given_up_;
+					given_up_ = std::exchange(hold_, nullptr);
+				}
 			}
 		}
 		consume(view.ring_length());

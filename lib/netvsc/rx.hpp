@@ -40,7 +40,7 @@ struct RxConfig {
 	const uint8_t* buffer = nullptr; /**< the receive buffer's mapping */
 	uint32_t begin = 0;		 /**< the part of it that the host uses */
 	uint32_t end = 0;
-	uint32_t holds = 0;	    /**< packets that an application may hold; 0 = copies only */
+	uint32_t holds = 0;	    /**< frames that an application may hold; 0 = copies only */
 	std::shared_ptr<void> keep; /**< keeps the mapping */
 };
 
@@ -81,7 +81,7 @@ class Rx {
 	{
 		fresh = false;
 		if (hold_ == nullptr && holds_ != nullptr) {
-			hold_ = holds_->acquire(transaction_);
+			hold_ = holds_->acquire(transaction_, frames_in_packet_);
 			fresh = true;
 		}
 		return hold_;
@@ -188,7 +188,9 @@ class Rx {
 	uint32_t scanned_ = 0;	   /* bytes behind the read position that scan() dealt with */
 	uint32_t next_range_ = 0;  /* of the packet at the read position */
 	uint64_t transaction_ = 0; /* of the packet that is being delivered */
+	uint32_t frames_in_packet_ = 0;
 	Hold* hold_ = nullptr;	   /* of the same packet */
+	Hold* given_up_ = nullptr; /* of packets that were dropped in part */
 	HoldPool* holds_ = nullptr;
 	uint32_t hold_count_ = 0;
 	RxStats stats_;
@@ -254,6 +256,8 @@ uint32_t Rx::receive(uint32_t max, Deliver&& deliver, DropHold&& drop_hold)
 	    (holds_ == nullptr || !holds_->has_returned()))
 		return 0;
 	lock_.lock();
+	while (given_up_ != nullptr) [[unlikely]]
+		drop_hold(std::exchange(given_up_, given_up_->next));
 	uint32_t delivered = 0;
 	uint64_t bytes = 0;
 	ring_.refresh();
@@ -284,6 +288,7 @@ uint32_t Rx::receive(uint32_t max, Deliver&& deliver, DropHold&& drop_hold)
 			continue;
 		}
 		transaction_ = view.transaction_id;
+		frames_in_packet_ = transfer.count;
 		uint32_t i = next_range_;
 		bool full = false;
 		for (; i < transfer.count; i++) {

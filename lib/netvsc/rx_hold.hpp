@@ -19,6 +19,7 @@ class HoldPool;
 
 struct Hold {
 	uint64_t transaction_id;
+	uint32_t frames; /**< of the packet: all of them stay with the application */
 	HoldPool* pool;
 	Hold* next;
 	/** The client's reference count and what goes with it. */
@@ -28,22 +29,28 @@ struct Hold {
 class HoldPool {
       public:
 	/**
-	 * @param count how many packets of a queue may be held at a time
+	 * @param frames how many frames of a queue may be held at a time, those counted that only
+	 *        share a packet with one that is
 	 * @param buffer the receive buffer's mapping, kept until the last hold is back
 	 */
-	static HoldPool* create(uint32_t count, std::shared_ptr<void> buffer);
+	static HoldPool* create(uint32_t frames, std::shared_ptr<void> buffer);
 
 	/** The queue lets go of the pool; it is freed with the last hold. */
 	void orphan() { unreference(); }
 
-	/** @return null: all are in use. Called by the receiving thread only. */
-	Hold* acquire(uint64_t transaction_id)
+	/**
+	 * @param frames of the packet
+	 * @return null: too many are held. Called by the receiving thread only.
+	 */
+	Hold* acquire(uint64_t transaction_id, uint32_t frames)
 	{
 		Hold* hold = free_;
-		if (hold == nullptr)
+		if (hold == nullptr || frames > left_)
 			return nullptr;
+		left_ -= frames;
 		free_ = hold->next;
 		hold->transaction_id = transaction_id;
+		hold->frames = frames;
 		references_.fetch_add(1, std::memory_order_relaxed);
 		return hold;
 	}
@@ -70,6 +77,7 @@ class HoldPool {
 		while (hold != nullptr) {
 			Hold* next = hold->next;
 			take(hold->transaction_id);
+			left_ += hold->frames;
 			hold->next = free_;
 			free_ = hold;
 			hold = next;
@@ -87,6 +95,7 @@ class HoldPool {
 	std::unique_ptr<Hold[]> holds_;
 	std::shared_ptr<void> buffer_;
 	Hold* free_ = nullptr;
+	uint32_t left_ = 0; /* frames that may still be held */
 	alignas(64) std::atomic<Hold*> returned_{nullptr};
 	std::atomic<uint32_t> references_{1}; /* the queue's, and one of each hold in use */
 };

@@ -10,6 +10,8 @@ using detail::read_u32;
 using vmbus::kPageSize;
 
 static constexpr uint32_t kKeepaliveOffset = 2 * kPageSize;
+/* How long the application may leave frames in a full ring before an answer needs the room. */
+static constexpr Milliseconds kPatience{50};
 static constexpr uint32_t kMaxRequest = 2 * kPageSize;
 
 /* @return false: no room in the ring */
@@ -114,9 +116,11 @@ Error Session::send_rndis(const uint8_t* data, uint32_t length, uint64_t id)
 
 Error Session::wait(const char* what, const std::function<bool()>& done)
 {
-	const auto deadline = std::chrono::steady_clock::now() + config_.timeout;
+	const auto begin = std::chrono::steady_clock::now();
+	const auto deadline = begin + config_.timeout;
 	for (uint32_t round = 0;; round++) {
-		queues_[0]->rx.scan(false);
+		/* A ring full of frames that nobody receives has no room for the answer either. */
+		queues_[0]->rx.scan(std::chrono::steady_clock::now() - begin > kPatience);
 		{
 			std::lock_guard lock(inbox_);
 			if (done())

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "nic.hpp"
 
+#include <algorithm>
+
 #include <ctime>
 #include <unistd.h>
 
@@ -232,6 +234,27 @@ void Nic::check_blocked(Channel& channel)
 		channel.out.unblock();
 }
 
+/*
+ * A packet of the guest waits, for the network or for room in the ring. What the guest completes
+ * behind it must not: the receive buffer would run dry, and a network that waits for room in it
+ * (a loopback) would never take the packet.
+ */
+bool Nic::take_completions_behind(Channel& channel, const Packet& waiting)
+{
+	bool work = false;
+	uint32_t at = std::max(channel.in.ahead(), waiting.length + vmbus::kFooterSize);
+	Packet packet;
+	while (!channel.silent && channel.in.peek(packet, at) == InRing::Peek::kPacket) {
+		if (packet.descriptor.type == uint16_t(vmbus::PacketType::kCompletion)) {
+			handle_rx_completion(channel, packet);
+			work = true;
+		}
+		at += packet.length + vmbus::kFooterSize;
+	}
+	channel.in.set_ahead(at);
+	return work;
+}
+
 bool Nic::serve(Channel& channel)
 {
 	if (channel.out.blocked())
@@ -255,7 +278,8 @@ bool Nic::serve(Channel& channel)
 		nvsp::Message message;
 		switch (vmbus::PacketType(packet.descriptor.type)) {
 		case vmbus::PacketType::kCompletion:
-			handle_rx_completion(channel, packet);
+			if (channel.in.ahead() == 0)
+				handle_rx_completion(channel, packet);
 			break;
 		case vmbus::PacketType::kInband:
 		case vmbus::PacketType::kGpaDirect: {
@@ -266,10 +290,10 @@ bool Nic::serve(Channel& channel)
 			memcpy(&message, packet.data(), length);
 			if (length >= 16 && message.type == nvsp::kSendRndisPacket) {
 				if (!handle_data(channel, packet, message))
-					return work; /* stays in the ring */
+					return take_completions_behind(channel, packet) || work;
 			} else {
 				if (!reply_room(channel))
-					return work;
+					return take_completions_behind(channel, packet) || work;
 				handle_nvsp(channel, packet, message, length);
 			}
 			break;

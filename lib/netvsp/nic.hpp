@@ -127,6 +127,7 @@ class Nic {
 	/* nic.cpp */
 	void violation(Channel& channel, const std::string& what);
 	void reset();
+	bool take_completions_behind(Channel& channel, const Packet& waiting);
 	bool serve(Channel& channel);
 	void check_blocked(Channel& channel);
 	void finish(Channel& channel);

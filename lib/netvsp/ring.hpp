@@ -46,26 +46,33 @@ class InRing {
 		size_ = uint32_t(bytes - vmbus::kPageSize);
 		cursor_ = published_ = __atomic_load_n(&control_->out, __ATOMIC_ACQUIRE);
 		in_ = cursor_;
+		ahead_ = 0;
 		scratch_.resize(kMaxPacketSize);
 		return valid(cursor_);
 	}
 
-	/** Looks at the next packet, which stays in the ring until consume(). */
-	Peek peek(Packet& packet)
+	/**
+	 * Looks at the packet `offset` bytes behind the next one, which stays in the ring until
+	 * consume().
+	 */
+	Peek peek(Packet& packet, uint32_t offset = 0)
 	{
-		if (cursor_ == in_) {
+		if (unread() <= offset) {
 			in_ = __atomic_load_n(&control_->in, __ATOMIC_ACQUIRE);
 			if (!valid(in_)) {
 				in_ = cursor_;
 				return Peek::kBroken;
 			}
-			if (cursor_ == in_)
+			if (unread() <= offset)
 				return Peek::kEmpty;
 		}
-		uint32_t available = in_ >= cursor_ ? in_ - cursor_ : size_ - cursor_ + in_;
+		const uint32_t available = unread() - offset;
+		uint32_t from = cursor_ + offset;
+		if (from >= size_)
+			from -= size_;
 		if (available < sizeof(vmbus::PacketDescriptor) + vmbus::kFooterSize)
 			return Peek::kBroken;
-		copy_out(&packet.descriptor, cursor_, sizeof(packet.descriptor));
+		copy_out(&packet.descriptor, from, sizeof(packet.descriptor));
 		packet.length = packet.descriptor.length8 * 8u;
 		packet.data_offset = packet.descriptor.data_offset8 * 8u;
 		if (packet.data_offset < sizeof(vmbus::PacketDescriptor) ||
@@ -73,21 +80,27 @@ class InRing {
 		    packet.length + vmbus::kFooterSize > available ||
 		    (packet.descriptor.flags & ~vmbus::kFlagCompletionRequested) != 0)
 			return Peek::kBroken;
-		if (cursor_ + packet.length > size_) {
-			copy_out(scratch_.data(), cursor_, packet.length);
+		if (from + packet.length > size_) {
+			copy_out(scratch_.data(), from, packet.length);
 			packet.base = scratch_.data();
 		} else {
-			packet.base = data_ + cursor_;
+			packet.base = data_ + from;
 		}
 		return Peek::kPacket;
 	}
 
 	void consume(const Packet& packet)
 	{
-		cursor_ += packet.length + vmbus::kFooterSize;
+		const uint32_t length = packet.length + vmbus::kFooterSize;
+		cursor_ += length;
 		if (cursor_ >= size_)
 			cursor_ -= size_;
+		ahead_ = ahead_ > length ? ahead_ - length : 0;
 	}
+
+	/** Bytes behind the next packet's start in which completions were taken already. */
+	uint32_t ahead() const { return ahead_; }
+	void set_ahead(uint32_t bytes) { ahead_ = bytes; }
 
 	/** Gives the consumed space back. @return whether the guest waits for it: signal it */
 	bool publish()
@@ -133,6 +146,7 @@ class InRing {
 
       private:
 	bool valid(uint32_t index) const { return index < size_ && index % 8 == 0; }
+	uint32_t unread() const { return in_ >= cursor_ ? in_ - cursor_ : size_ - cursor_ + in_; }
 	void copy_out(void* to, uint32_t from, uint32_t count) const
 	{
 		uint32_t first = size_ - from < count ? size_ - from : count;
@@ -147,6 +161,7 @@ class InRing {
 	uint32_t cursor_ = 0;
 	uint32_t published_ = 0;
 	uint32_t in_ = 0;
+	uint32_t ahead_ = 0;
 	uint32_t mask_ = 0;
 	std::vector<uint8_t> scratch_; /* for packets that wrap around */
 };

@@ -28,21 +28,21 @@ TEST(HoldPool, GivesAsManyAsItHas)
 	Hold* holds[3];
 	std::set<Hold*> distinct;
 	for (uint64_t i = 0; i < 3; i++) {
-		holds[i] = pool->acquire(100 + i);
+		holds[i] = pool->acquire(100 + i, 1);
 		ASSERT_NE(holds[i], nullptr);
 		EXPECT_EQ(holds[i]->transaction_id, 100 + i);
 		EXPECT_EQ(holds[i]->pool, pool);
 		distinct.insert(holds[i]);
 	}
 	EXPECT_EQ(distinct.size(), 3u);
-	EXPECT_EQ(pool->acquire(103), nullptr);
+	EXPECT_EQ(pool->acquire(103, 1), nullptr);
 	EXPECT_FALSE(pool->has_returned());
 	HoldPool::release(holds[1]);
 	EXPECT_TRUE(pool->has_returned());
-	EXPECT_EQ(pool->acquire(103), nullptr); /* not before it was taken back */
+	EXPECT_EQ(pool->acquire(103, 1), nullptr); /* not before it was taken back */
 	EXPECT_EQ(returned(*pool), (Ids{101}));
 	EXPECT_FALSE(pool->has_returned());
-	EXPECT_EQ(pool->acquire(104), holds[1]);
+	EXPECT_EQ(pool->acquire(104, 1), holds[1]);
 	for (Hold* h : holds)
 		HoldPool::release(h);
 	Ids ids = returned(*pool);
@@ -56,8 +56,8 @@ TEST(HoldPool, KeepsTheBufferUntilTheLastHoldIsBack)
 	auto buffer = std::make_shared<int>(1);
 	const std::weak_ptr<int> watch = buffer;
 	HoldPool* pool = HoldPool::create(2, std::move(buffer));
-	Hold* first = pool->acquire(1);
-	Hold* second = pool->acquire(2);
+	Hold* first = pool->acquire(1, 1);
+	Hold* second = pool->acquire(2, 1);
 	pool->orphan();
 	HoldPool::release(second);
 	EXPECT_FALSE(watch.expired());
@@ -95,7 +95,7 @@ TEST(HoldPoolThreads, ReleasedOnOtherThreads)
 	uint64_t back = 0;
 	for (uint64_t n = 0; n < kHolds; n++) {
 		Hold* hold;
-		while ((hold = pool->acquire(n)) == nullptr) {
+		while ((hold = pool->acquire(n, 1)) == nullptr) {
 			for (const uint64_t id : returned(*pool)) {
 				seen.at(id)++;
 				back++;
