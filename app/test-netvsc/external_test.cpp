@@ -30,7 +30,8 @@ TEST_F(External, PointIntoTheReceiveBuffer)
 		external += RTE_MBUF_HAS_EXTBUF(m) ? 1 : 0;
 		rte_pktmbuf_free(m);
 	});
-	EXPECT_EQ(external, 2000u);
+	/* Some may be copied while others are on their way back to the pool. */
+	EXPECT_GT(external, 1000u);
 	EXPECT_EQ(port.receive_rest(5), 0u); /* gives the last ones back */
 	EXPECT_EQ(host.stats().suballocations_in_use, 0u);
 }
@@ -156,7 +157,7 @@ TEST_F(External, HostKeepsAPartOfTheBuffer)
 		external += RTE_MBUF_HAS_EXTBUF(m) ? 1 : 0;
 		rte_pktmbuf_free(m);
 	});
-	EXPECT_EQ(external, 200u);
+	EXPECT_GT(external, 100u);
 	EXPECT_EQ(port.receive_rest(5), 0u);
 	EXPECT_EQ(host.stats().suballocations_in_use, 0u);
 }

@@ -87,6 +87,14 @@ class Rx {
 		return hold_;
 	}
 
+	/** Ends the pipeline's own interest in held packets: the channel closes. */
+	template <class DropHold> void abandon(DropHold&& drop_hold)
+	{
+		if (hold_ != nullptr)
+			drop_hold(std::exchange(hold_, nullptr));
+		drop_given_up(drop_hold);
+	}
+
 	/** Drops the frames that are in the ring, counted as missed. */
 	template <class DropHold> void discard(DropHold&& drop_hold)
 	{
@@ -174,6 +182,14 @@ class Rx {
 			write_completions(pending_count_ > kPending / 2);
 	}
 	void take_returned();
+	template <class DropHold> void drop_given_up(DropHold&& drop_hold)
+	{
+		while (given_up_ != nullptr) {
+			Hold* hold = given_up_;
+			given_up_ = hold->next; /* before it may go back to the pool */
+			drop_hold(hold);
+		}
+	}
 
 	vmbus::Channel& channel_;
 	vmbus::RingReader& ring_;
@@ -256,8 +272,8 @@ uint32_t Rx::receive(uint32_t max, Deliver&& deliver, DropHold&& drop_hold)
 	    (holds_ == nullptr || !holds_->has_returned()))
 		return 0;
 	lock_.lock();
-	while (given_up_ != nullptr) [[unlikely]]
-		drop_hold(std::exchange(given_up_, given_up_->next));
+	if (given_up_ != nullptr) [[unlikely]]
+		drop_given_up(drop_hold);
 	uint32_t delivered = 0;
 	uint64_t bytes = 0;
 	ring_.refresh();

@@ -78,10 +78,16 @@ static int start(rte_eth_dev* dev)
 		return failed(port, "start", error);
 	/* Frames of several mbufs where one does not take the longest. */
 	dev->data->scattered_rx = 0;
-	for (uint16_t i = 0; i < dev->data->nb_rx_queues; i++)
-		if (static_cast<RxQueue*>(dev->data->rx_queues[i])->room <
-		    port.session.info().mtu + kEthernetHeader + kVlanTag)
-			dev->data->scattered_rx = 1;
+	for (uint16_t i = 0; i < dev->data->nb_rx_queues; i++) {
+		const auto* q = static_cast<RxQueue*>(dev->data->rx_queues[i]);
+		if (q->room >= port.session.info().mtu + kEthernetHeader + kVlanTag)
+			continue;
+		if (!q->scatter)
+			return failed(port, "start",
+				      {EINVAL, "the MTU does not fit the mbufs: set it lower, or "
+					       "use RTE_ETH_RX_OFFLOAD_SCATTER"});
+		dev->data->scattered_rx = 1;
+	}
 	select_burst_functions(port);
 	dev->data->dev_started = 1; /* ethdev sets it, too, but after the filter needs it */
 	error = apply_filter(port);

@@ -58,6 +58,7 @@ struct alignas(64) RxQueue {
 	Port* port = nullptr;
 	uint16_t id = 0;
 	uint16_t descriptors = 0;
+	bool scatter = false; /**< the application takes frames of several mbufs */
 	RxStats past; /**< of pipelines that are gone */
 	RxStats base; /**< at the last reset */
 	uint64_t no_mbuf_base = 0;
@@ -70,7 +71,9 @@ struct alignas(64) TxQueue {
 	const bool* gone = nullptr;
 	uint32_t copybreak = 0;
 	uint32_t low = 0;     /**< with fewer free slots, completions are looked for */
-	bool starved = false; /**< the last burst could not send all */
+	/** Cycles when a burst first could not send all, and none could since; 0 = it is not so. */
+	uint64_t starved_since = 0;
+	uint64_t patience = 0; /**< cycles after which frames that nobody receives are dropped */
 	/** External buffers below this address are none that the host knows. */
 	rte_iova_t external_iova_min = 0;
 	uint64_t dropped = 0; /**< frames that no host would take */

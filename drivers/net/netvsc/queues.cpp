@@ -46,6 +46,7 @@ int rx_queue_setup(rte_eth_dev* dev, uint16_t id, uint16_t descriptors, unsigned
 	q->descriptors = descriptors;
 	q->pool = pool;
 	q->room = room;
+	q->scatter = scatter;
 	q->port_id = dev->data->port_id;
 	q->copybreak = port.args.rx_copybreak;
 	rte_mbuf start{};
@@ -146,10 +147,13 @@ Error build_pipelines(Port& port)
 		channel.rx.set_tx(channel.tx.get());
 		q.tx = channel.tx.get();
 		q.rx = &channel.rx;
-		q.starved = false;
+		q.starved_since = 0;
+		q.patience = rte_get_tsc_hz() / 10;
 		q.low = std::min(c.section_count, c.direct_slots) / 4;
-		q.copybreak = std::min(port.args.tx_copybreak,
-				       info.section_size - uint32_t{sizeof(rndis::PacketMessage)});
+		/* Longer frames are looked at more closely: those that no host takes, too. */
+		q.copybreak =
+			std::min({port.args.tx_copybreak, c.max_frame,
+				  info.section_size - uint32_t{sizeof(rndis::PacketMessage)}});
 		q.external_iova_min = device.gpa(device.send_buffer().data) == vmbus::kGpaUnknown
 					      ? 0
 					      : uint64_t{1} << 60;
@@ -213,6 +217,7 @@ void drop_pipelines(Port& port)
 	for (uint16_t i = 0; data.rx_queues != nullptr && i < data.nb_rx_queues; i++)
 		if (RxQueue* q = rx_of(port, i); q != nullptr && q->rx != nullptr) {
 			keep_stats(*q);
+			q->rx->abandon(drop_hold);
 			q->rx = nullptr;
 		}
 	for (uint16_t i = 0; data.tx_queues != nullptr && i < data.nb_tx_queues; i++)

@@ -175,8 +175,8 @@ static uint16_t tx_burst(void* queue, rte_mbuf** mbufs, uint16_t count)
 	if (is_gone(q.gone)) [[unlikely]]
 		return 0;
 	Tx& tx = *q.tx;
-	if (q.starved || tx.free_sections() < q.low || tx.free_direct() < q.low)
-		q.rx->scan(q.starved);
+	if (q.starved_since != 0 || tx.free_sections() < q.low || tx.free_direct() < q.low)
+		q.rx->scan(q.starved_since != 0 && rte_rdtsc() - q.starved_since > q.patience);
 	rte_mbuf* done[kFreeBatch];
 	uint32_t done_count = 0;
 	tx.begin();
@@ -210,7 +210,10 @@ static uint16_t tx_burst(void* queue, rte_mbuf** mbufs, uint16_t count)
 			done_count = 0;
 		}
 	}
-	q.starved = sent < count;
+	if (sent != 0 || count == 0)
+		q.starved_since = 0;
+	else if (q.starved_since == 0)
+		q.starved_since = rte_rdtsc();
 	tx.end();
 	if (done_count != 0)
 		rte_pktmbuf_free_bulk(done, done_count);

@@ -121,14 +121,12 @@ struct TxCounter {
 /* What the basic statistics do not say. */
 constexpr RxCounter kRxCounters[] = {{"vmbus_packets", &RxStats::packets},
 				     {"signals", &RxStats::signals},
-				     {"missed", &RxStats::missed},
-				     {"errors", &RxStats::errors}};
+				     {"missed", &RxStats::missed}};
 constexpr TxCounter kTxCounters[] = {{"vmbus_packets", &TxStats::packets},
 				     {"copied", &TxStats::copied},
 				     {"bounced", &TxStats::bounced},
 				     {"signals", &TxStats::signals},
-				     {"bad_completions", &TxStats::bad_completions},
-				     {"errors", &TxStats::errors}};
+				     {"bad_completions", &TxStats::bad_completions}};
 
 uint32_t count(const rte_eth_dev* dev)
 {

@@ -142,7 +142,7 @@ struct Application {
 
 TEST(RxHold, CompletionComesAfterTheLastRelease)
 {
-	RxFixture t(65536, 65536, 4);
+	RxFixture t(65536, 65536, 8);
 	Application app(t);
 	t.host.send_frames(7, 3);
 	t.host.send_frames(8, 2);
@@ -183,7 +183,7 @@ TEST(RxHold, PacketInProgressIsHeldByThePipelineToo)
 
 TEST(RxHold, WithoutAFreeHoldFramesAreCopied)
 {
-	RxFixture t(65536, 65536, 1);
+	RxFixture t(65536, 65536, 2);
 	Application app(t);
 	t.host.send_frames(1, 2);
 	t.host.send_frames(2, 2);
