@@ -28,16 +28,12 @@ void Rx::configure(const RxConfig& config)
 	buffer_ = config.buffer;
 	begin_ = config.begin;
 	end_ = config.end;
-	if (config.holds != hold_count_) {
-		if (holds_ != nullptr)
-			std::exchange(holds_, nullptr)->orphan();
+	if (config.holds != 0 && holds_ == nullptr) {
 		/* Room for all holds besides the rest; what waits in the array stays. */
 		std::unique_ptr<uint64_t[]> pending(new uint64_t[kPending + config.holds]);
-		std::copy_n(&pending_[0], std::min(pending_count_, kPending), &pending[0]);
+		std::copy_n(&pending_[0], pending_count_, &pending[0]);
 		pending_ = std::move(pending);
-		if (config.holds != 0)
-			holds_ = HoldPool::create(config.holds, config.keep);
-		hold_count_ = config.holds;
+		holds_ = HoldPool::create(config.holds, config.keep);
 	}
 	lock_.unlock();
 }

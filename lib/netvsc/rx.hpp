@@ -60,7 +60,10 @@ class Rx {
 	Rx(const Rx&) = delete;
 	Rx& operator=(const Rx&) = delete;
 
-	/** Before the first frame may come. */
+	/**
+	 * Before the first frame may come. The number of holds is that of the first call that
+	 * asks for any: packets may be held when the port starts again.
+	 */
 	void configure(const RxConfig& config);
 	/** Who gets the completions of transmitted packets from now on; null = nobody. */
 	void set_tx(Tx* tx);
@@ -161,6 +164,15 @@ class Rx {
 		pending_[pending_count_] = transaction_id;
 		vmbus::store_relaxed(&pending_count_, pending_count_ + 1);
 	}
+	/* The packet at the read position is through, or turned out to be bad half-way. */
+	template <class DropHold> void end_packet(uint64_t transaction_id, DropHold&& drop_hold)
+	{
+		next_range_ = 0;
+		if (hold_ != nullptr)
+			drop_hold(std::exchange(hold_, nullptr));
+		else
+			complete(transaction_id);
+	}
 	/* Room in pending_ for one more packet; tries to make some. */
 	bool can_complete()
 	{
@@ -208,7 +220,6 @@ class Rx {
 	Hold* hold_ = nullptr;	   /* of the same packet */
 	Hold* given_up_ = nullptr; /* of packets that were dropped in part */
 	HoldPool* holds_ = nullptr;
-	uint32_t hold_count_ = 0;
 	RxStats stats_;
 	uint32_t pending_count_ = 0;
 	std::unique_ptr<uint64_t[]> pending_;
@@ -291,14 +302,14 @@ uint32_t Rx::receive(uint32_t max, Deliver&& deliver, DropHold&& drop_hold)
 			break;
 		if (!parse_transfer(view, transfer)) [[unlikely]] {
 			stats_.errors++;
-			complete(view.transaction_id);
+			end_packet(view.transaction_id, drop_hold);
 			consume(view.ring_length());
 			continue;
 		}
 		if (transfer.channel_type != nvsp::kChannelData) [[unlikely]] {
 			if (!scanned) {
 				take_control(transfer);
-				complete(view.transaction_id);
+				end_packet(view.transaction_id, drop_hold);
 			}
 			consume(view.ring_length());
 			continue;
@@ -333,12 +344,8 @@ uint32_t Rx::receive(uint32_t max, Deliver&& deliver, DropHold&& drop_hold)
 				break;
 			continue;
 		}
-		next_range_ = 0;
 		stats_.packets++;
-		if (hold_ != nullptr)
-			drop_hold(std::exchange(hold_, nullptr));
-		else
-			complete(view.transaction_id);
+		end_packet(view.transaction_id, drop_hold);
 		consume(view.ring_length());
 	}
 	stats_.frames += delivered;

@@ -373,10 +373,8 @@ TEST(Rx, RandomOperationsKeepEverythingInOrder)
 	}
 }
 
-/* The following describe what should be, and is not yet: enable them with the change. */
-
 /* Who transmits starves for as long as nobody receives the rest of the oldest packet. */
-TEST(Rx, DISABLED_StarvingScanDropsThePacketInProgressToo)
+TEST(Rx, StarvingScanDropsThePacketInProgressToo)
 {
 	RxFixture t(4096);
 	t.host.send_frames(1, 3);
@@ -388,7 +386,7 @@ TEST(Rx, DISABLED_StarvingScanDropsThePacketInProgressToo)
 }
 
 /* A packet that turned bad between two bursts must not cost the next one its first frames. */
-TEST(Rx, DISABLED_PacketThatTurnsBadInProgress)
+TEST(Rx, PacketThatTurnsBadInProgress)
 {
 	RxFixture t;
 	t.host.send_frames(1, 3, 0);

@@ -37,6 +37,8 @@ enum : uint32_t {
 	kMsgTeardown = 11,
 	kMsgTorndown = 12,
 	kMsgReleased = 13,
+	kMsgUnload = 16,
+	kMsgUnloadResponse = 17,
 	kMsgContact = 14,
 	kMsgVersion = 15,
 	kMsgMemAdd = 0x1001,
@@ -248,6 +250,9 @@ class UserHost {
 			break;
 		case kMsgReleased:
 			locked([&] { return released_.insert(get32(b, 8)).second; });
+			break;
+		case kMsgUnload:
+			send(message(kMsgUnloadResponse));
 			break;
 		default:
 			ADD_FAILURE() << "message of type " << r.type;
