@@ -197,8 +197,7 @@ void Rx::drop_oldest()
 	if (ring_.free_for_host() >= ring_.size() / 8)
 		return;
 	PacketView view;
-	while (ring_.free_for_host() < ring_.size() / 2 &&
-	       ring_.peek(0, view)) {
+	while (ring_.free_for_host() < ring_.size() / 2 && ring_.peek(0, view)) {
 		Transfer transfer;
 		if (view.type == PacketType::kTransferPages) {
 			if (!can_complete())
@@ -207,7 +206,8 @@ void Rx::drop_oldest()
 				stats_.errors++;
 				complete(view.transaction_id);
 			} else if (transfer.channel_type == nvsp::kChannelData) {
-				stats_.missed += transfer.count - std::min(transfer.count, next_range_);
+				stats_.missed +=
+					transfer.count - std::min(transfer.count, next_range_);
 				next_range_ = 0;
 				if (hold_ == nullptr) {
 					complete(view.transaction_id);

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
 #include <set>
 #include <thread>
@@ -318,6 +319,50 @@ TEST(RxHold, QueueThatGoesDuringAPacketLeavesNothing)
 		t.rx.abandon([](Hold* h) { HoldPool::release(h); });
 	}
 	EXPECT_TRUE(watch.expired());
+}
+
+/* Dropped by a scan, on a thread that cannot let go of a hold: the next receive() does. */
+TEST(RxHold, PacketThatIsDroppedInPartComesBackAfterItsRelease)
+{
+	RxFixture t(4096, 65536, 8);
+	t.hold = true;
+	t.host.send_frames(1, 3);
+	EXPECT_EQ(t.receive(1), 1u);
+	while (t.host.send_frames(2, 3))
+		;
+	t.rx.scan(true);
+	const Ids before = t.completed();
+	EXPECT_EQ(std::count(before.begin(), before.end(), 1u), 0);
+	t.hold = false;
+	t.receive(1);
+	ASSERT_EQ(t.dropped, (std::vector<Hold*>{t.holds[0]}));
+	HoldPool::release(t.dropped[0]);
+	t.receive();
+	const Ids after = t.completed();
+	EXPECT_EQ(std::count(after.begin(), after.end(), 1u), 1);
+}
+
+TEST(RxHold, FramesAreLimitedNotPackets)
+{
+	RxFixture t(65536, 65536, 10);
+	Application app(t);
+	t.host.send_frames(1, 6);
+	t.host.send_frames(2, 6); /* would be twelve */
+	t.host.send_frames(3, 4);
+	EXPECT_EQ(app.receive(), 16u);
+	EXPECT_NE(t.holds[0], nullptr);
+	EXPECT_EQ(t.holds[6], nullptr);
+	EXPECT_NE(t.holds[12], nullptr);
+	EXPECT_EQ(t.completed(), (Ids{2}));
+	for (size_t i = 0; i < 6; i++)
+		app.release(i);
+	app.receive();
+	EXPECT_EQ(t.completed(), (Ids{1}));
+	t.host.send_frames(4, 6);
+	EXPECT_EQ(app.receive(), 6u);
+	EXPECT_NE(t.holds[16], nullptr);
+	for (size_t i = 12; i < 22; i++)
+		app.release(i);
 }
 
 } // namespace

@@ -322,6 +322,27 @@ TEST(UserConnection, SameAddressSpacePassesAddressesOnly)
 	EXPECT_EQ(fds, 0u);
 }
 
+/* A host in this process looks into the guest's memory until it has answered. */
+TEST(UserConnection, UnloadIsSaidAndAwaitedInTheSameAddressSpace)
+{
+	for (const bool same : {false, true}) {
+		std::atomic<bool> answered = false;
+		UserHost host([&](UserHost&, const Request& r) {
+			if (r.type == kMsgUnload) {
+				std::this_thread::sleep_for(50ms);
+				answered = true;
+			}
+			return r.type == kMsgUnload && !same; /* may answer, or not */
+		});
+		std::shared_ptr<Connection> c;
+		ASSERT_FALSE(Connection::adopt(host.guest_fd(), same, kTimeout, c));
+		c.reset();
+		EXPECT_TRUE(!same || answered);
+		EXPECT_TRUE(host.saw(kMsgUnload));
+		EXPECT_TRUE(host.saw_end());
+	}
+}
+
 TEST(UserConnection, ConnectSaysWhatIsWrongWithThePath)
 {
 	const size_t before = open_descriptors();

@@ -252,7 +252,7 @@ class UserHost {
 			locked([&] { return released_.insert(get32(b, 8)).second; });
 			break;
 		case kMsgUnload:
-			send(message(kMsgUnloadResponse));
+			try_send(message(kMsgUnloadResponse)); /* the guest may be gone already */
 			break;
 		default:
 			ADD_FAILURE() << "message of type " << r.type;
