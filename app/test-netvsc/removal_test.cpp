@@ -188,6 +188,41 @@ TEST_F(Removal, OfAPortThatWasClosed)
 	EXPECT_EQ(port.remove(), 0);
 }
 
+/* One thread closes the port while another one is still telling of its end. */
+TEST_F(Removal, DISABLED_ClosedWhileTheApplicationIsTold)
+{
+	static std::atomic<bool> telling;
+	telling = false;
+	const auto slow = [](uint16_t, rte_eth_event_type, void*, void*) {
+		telling = true;
+		std::this_thread::sleep_for(std::chrono::milliseconds(50));
+		return 0;
+	};
+	{
+		TestHost host(nic_with("loopback"));
+		Port port(host.args());
+		ASSERT_NO_FATAL_FAILURE(port.up());
+		/* The link's end comes first: there is more to tell when that was heard. */
+		EXPECT_EQ(rte_eth_dev_callback_register(port.id, RTE_ETH_EVENT_INTR_LSC, slow,
+							nullptr),
+			  0);
+		host.die();
+		EXPECT_TRUE(eventually([&] { return telling.load(); }));
+		EXPECT_EQ(port.stop(), 0);
+		EXPECT_EQ(port.close(), 0);
+		EXPECT_EQ(port.remove(), 0);
+	}
+	/* ethdev keeps the callback for the next port of that number. */
+	TestHost host(nic_with("loopback"));
+	Port port(host.args());
+	ASSERT_NO_FATAL_FAILURE(port.up());
+	EXPECT_TRUE(eventually([&] {
+		return rte_eth_dev_callback_unregister(port.id, RTE_ETH_EVENT_INTR_LSC, slow,
+						       nullptr) == 0;
+	}));
+	loop(port, {make_frame(60, 1)});
+}
+
 /* Many times, at a moment that is another one each time. */
 TEST_F(Removal, AtAnyMoment)
 {
