@@ -28,9 +28,11 @@ class Kill(harness.Case):
             testpmd.wait_for_packets(1000, "RX-packets", "TX-packets")
             self.link(testpmd, "up")
             daemon.signal(signal.SIGKILL)
-            self.link(testpmd, "down")
-            testpmd.command("stop")
-            testpmd.command("port stop 0")
+            # On the removal event testpmd stops, closes and detaches the port, in a thread of its own:
+            # commands for that port would race with it.
+            testpmd.wait_for("Port 0: link state change event", 10)
+            testpmd.wait_for("Port 0: device removal event", 10)
+            testpmd.wait_for("Now total ports is 0", 20)
             self.assertEqual(testpmd.quit(), 0, f"testpmd's exit code, see {self.log()}")
 
     def test_daemon_before_start(self) -> None:

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* A port's life: probe, configure, start, stop, close. */
+#include <mutex>
+
 #include "hold_mbuf.hpp"
 #include "netvsc.hpp"
 #include "vmbus/guid.hpp"
@@ -135,7 +137,16 @@ static int stop(rte_eth_dev* dev)
 
 static int close(rte_eth_dev* dev)
 {
-	Port* port = &port_of(dev);
+	/*
+	 * Applications close a removed port on the interrupt thread, and all ports when they end:
+	 * dpdk-testpmd does both at once if the user quits just then. The second one waits, and
+	 * finds nothing to do.
+	 */
+	static std::mutex closing;
+	std::lock_guard lock(closing);
+	auto* port = static_cast<Port*>(dev->process_private);
+	if (port == nullptr)
+		return 0;
 	unwatch_session(*port);
 	drop_pipelines(*port);
 	for (uint16_t i = 0; i < dev->data->nb_rx_queues; i++)
