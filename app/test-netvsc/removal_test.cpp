@@ -189,7 +189,7 @@ TEST_F(Removal, OfAPortThatWasClosed)
 }
 
 /* One thread closes the port while another one is still telling of its end. */
-TEST_F(Removal, DISABLED_ClosedWhileTheApplicationIsTold)
+TEST_F(Removal, ClosedWhileTheApplicationIsTold)
 {
 	static std::atomic<bool> telling;
 	telling = false;
@@ -278,6 +278,33 @@ TEST_F(Removal, LinkFlapsWhilePolling)
 		loop(port, {make_frame(60, i)});
 	}
 	EXPECT_EQ(events.removals, 0u);
+}
+
+/* News of the link come on a thread of EAL's, at any moment of what the application does. */
+TEST_F(Removal, LinkFlapsWhileThePortConnectsAnew)
+{
+	TestHost host(nic_with("loopback"));
+	Port port(host.args());
+	ASSERT_NO_FATAL_FAILURE(port.up({.lsc = true}));
+	std::atomic<bool> over{false};
+	std::thread flapper([&] {
+		for (bool up = false; !over; up = !up) {
+			host.host().set_link(host.nic, up);
+			std::this_thread::sleep_for(std::chrono::microseconds(100));
+		}
+		host.host().set_link(host.nic, true);
+	});
+	for (uint32_t i = 0; i < 100 && !HasFailure(); i++) {
+		EXPECT_EQ(port.stop(), 0);
+		EXPECT_EQ(rte_eth_dev_set_mtu(port.id, static_cast<uint16_t>(1400 + i % 2)), 0);
+		EXPECT_EQ(port.start(), 0);
+		port.receive_rest(1);
+	}
+	over = true;
+	flapper.join();
+	EXPECT_TRUE(eventually([&] { return port.link().link_status == RTE_ETH_LINK_UP; }));
+	loop(port, {make_frame(60, 1)});
+	EXPECT_EQ(host.stats().protocol_errors, 0u) << host.stats().last_error;
 }
 
 /* An application that asks now and then, and does not poll at all. */

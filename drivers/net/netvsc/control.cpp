@@ -118,10 +118,13 @@ void unwatch_session(Port& port)
 
 void device_gone(Port& port)
 {
+	rte_eth_dev* dev = port.ethdev;
 	__atomic_store_n(&port.gone, true, __ATOMIC_RELAXED);
-	link_update(port.ethdev, 0);
-	rte_eth_dev_callback_process(port.ethdev, RTE_ETH_EVENT_INTR_LSC, nullptr);
-	rte_eth_dev_callback_process(port.ethdev, RTE_ETH_EVENT_INTR_RMV, nullptr);
+	link_update(dev, 0);
+	rte_eth_dev_callback_process(dev, RTE_ETH_EVENT_INTR_LSC, nullptr);
+	/* The application may have closed the port while it was told: it knows, then. */
+	if (__atomic_load_n(&dev->process_private, __ATOMIC_ACQUIRE) == &port)
+		rte_eth_dev_callback_process(dev, RTE_ETH_EVENT_INTR_RMV, nullptr);
 }
 
 } // namespace netvsc
