@@ -222,7 +222,12 @@ Error Session::query_link_locked()
 	if (Error error =
 		    query_locked(rndis::kOidMediaConnectStatus, &value, length, sizeof(value)))
 		return error;
-	link_up_.store(value == 0, std::memory_order_relaxed);
+	{
+		/* An indication that came behind the answer is the newer of the two. */
+		std::lock_guard lock(inbox_);
+		if (!link_indicated_)
+			link_up_.store(value == 0, std::memory_order_relaxed);
+	}
 	length = sizeof(value);
 	if (Error error = query_locked(rndis::kOidLinkSpeed, &value, length, sizeof(value)))
 		return error;

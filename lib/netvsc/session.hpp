@@ -156,6 +156,7 @@ class Session final : private ControlSink {
 	uint32_t awaited_request_ = 0;
 	uint32_t awaited_type_ = 0;
 	bool answered_ = false;
+	bool link_indicated_ = false; /* since the last answer */
 	std::vector<uint8_t> answer_;
 };
 

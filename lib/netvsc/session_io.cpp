@@ -300,6 +300,7 @@ void Session::on_rndis(const uint8_t* message, uint32_t length)
 			return;
 		answer_.assign(message, message + size);
 		answered_ = true;
+		link_indicated_ = false;
 	}
 }
 
@@ -307,15 +308,13 @@ void Session::indication(const uint8_t* message, uint32_t length)
 {
 	if (length < sizeof(rndis::IndicateStatus) - 8)
 		return;
-	switch (read_u32(message + offsetof(rndis::IndicateStatus, status))) {
-	case rndis::kStatusMediaConnect:
-		link_up_.store(true, std::memory_order_relaxed);
-		break;
-	case rndis::kStatusMediaDisconnect:
-		link_up_.store(false, std::memory_order_relaxed);
-		break;
-	default:
+	const uint32_t status = read_u32(message + offsetof(rndis::IndicateStatus, status));
+	if (status != rndis::kStatusMediaConnect && status != rndis::kStatusMediaDisconnect)
 		return;
+	{
+		std::lock_guard lock(inbox_);
+		link_up_.store(status == rndis::kStatusMediaConnect, std::memory_order_relaxed);
+		link_indicated_ = true;
 	}
 	if (on_event_)
 		on_event_(Event::kLink);

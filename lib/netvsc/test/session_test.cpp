@@ -134,6 +134,31 @@ TEST(Session, CommandsAfterConnectTimeOut)
 	EXPECT_FALSE(t.session.query_link());
 }
 
+/* The session may read both at once: the answer, which says how it was, then the change. */
+TEST(Session, AChangeOfTheLinkBehindTheAnswerCounts)
+{
+	Fixture t;
+	ASSERT_FALSE(t.connect());
+	for (const bool up : {false, true}) {
+		t.host.on_rndis = [up](FakeNetvsp& host, const Bytes& m) {
+			if (get32(m, 0) != 4 || get32(m, 12) != 0x10114)
+				return false;
+			host.media = up ? 1 : 0;
+			host.answer_rndis(m);
+			host.media = up ? 0 : 1;
+			host.send_rndis(
+				FakeNetvsp::words({7, 20, up ? 0x4001000b : 0x4001000c, 0, 0}));
+			return true;
+		};
+		EXPECT_FALSE(t.session.query_link());
+		EXPECT_EQ(t.session.link_up(), up);
+	}
+	t.host.on_rndis = nullptr;
+	t.host.media = 1; /* what was indicated before the answer does not count */
+	EXPECT_FALSE(t.session.query_link());
+	EXPECT_FALSE(t.session.link_up());
+}
+
 /* All that a host may say unasked comes between each request and its answer. */
 TEST(Session, UnrelatedMessagesBetweenRequestAndAnswer)
 {
