@@ -302,7 +302,10 @@ TEST_F(Removal, LinkFlapsWhileThePortConnectsAnew)
 	}
 	over = true;
 	flapper.join();
-	EXPECT_TRUE(eventually([&] { return port.link().link_status == RTE_ETH_LINK_UP; }));
+	EXPECT_TRUE(eventually([&] {
+		port.receive_rest(1); /* who has asked for events is told by who polls */
+		return port.link().link_status == RTE_ETH_LINK_UP;
+	}));
 	loop(port, {make_frame(60, 1)});
 	EXPECT_EQ(host.stats().protocol_errors, 0u) << host.stats().last_error;
 }

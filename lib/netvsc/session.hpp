@@ -89,10 +89,11 @@ class Session final : private ControlSink {
 	Error set_packet_filter(uint32_t filter);
 	/** Asks the host, and remembers: the link() of the moment. */
 	Error query_link();
-	/** Takes in waiting control messages, without waiting for any. */
+	/** Takes in waiting control messages, without waiting for any, or for another command. */
 	void poll()
 	{
-		if (connected_)
+		std::unique_lock lock(control_, std::try_to_lock);
+		if (lock && connected_)
 			queues_[0]->rx.scan(false);
 	}
 

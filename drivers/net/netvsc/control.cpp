@@ -10,7 +10,7 @@ Error apply_filter(Port& port)
 {
 	const rte_eth_dev_data& data = *port.ethdev->data;
 	uint32_t filter = 0;
-	if (data.dev_started != 0) {
+	if (port.running) {
 		filter = rndis::kFilterDirected | rndis::kFilterBroadcast | rndis::kFilterMulticast;
 		if (data.all_multicast != 0)
 			filter |= rndis::kFilterAllMulticast;
@@ -25,7 +25,7 @@ static int set_mode(rte_eth_dev* dev, uint8_t promiscuous, uint8_t all_multicast
 {
 	Port& port = port_of(dev);
 	rte_eth_dev_data& data = *dev->data;
-	if (data.dev_started == 0)
+	if (!port.running)
 		return 0; /* told when the port starts */
 	const uint8_t old_promiscuous = data.promiscuous;
 	const uint8_t old_all_multicast = data.all_multicast;
@@ -62,7 +62,7 @@ int mtu_set(rte_eth_dev* dev, uint16_t mtu)
 	Port& port = port_of(dev);
 	if (mtu == port.session.info().mtu)
 		return 0;
-	if (dev->data->dev_started != 0)
+	if (port.running)
 		return failed(port, "set the MTU", {EBUSY, "stop the port first"});
 	const uint32_t old = port.session.info().mtu;
 	Error error = reconnect(port, mtu);
@@ -81,10 +81,12 @@ int mtu_set(rte_eth_dev* dev, uint16_t mtu)
 int link_update(rte_eth_dev* dev, int)
 {
 	Port& port = port_of(dev);
+	/* Threads of the application and of EAL: who comes last has seen the latest. */
+	std::lock_guard lock(port.link_lock);
 	if (!port.gone)
 		port.session.poll();
 	rte_eth_link link{};
-	const bool up = !port.gone && dev->data->dev_started != 0 && port.session.link_up();
+	const bool up = !port.gone && port.running && port.session.link_up();
 	link.link_status = up ? RTE_ETH_LINK_UP : RTE_ETH_LINK_DOWN;
 	link.link_speed = up ? static_cast<uint32_t>(port.session.speed_bps() / 1000000)
 			     : uint32_t{RTE_ETH_SPEED_NUM_NONE};
@@ -119,7 +121,7 @@ void unwatch_session(Port& port)
 void device_gone(Port& port)
 {
 	rte_eth_dev* dev = port.ethdev;
-	__atomic_store_n(&port.gone, true, __ATOMIC_RELAXED);
+	port.gone = true;
 	link_update(dev, 0);
 	rte_eth_dev_callback_process(dev, RTE_ETH_EVENT_INTR_LSC, nullptr);
 	/* The application may have closed the port while it was told: it knows, then. */

@@ -91,16 +91,15 @@ static int start(rte_eth_dev* dev)
 		dev->data->scattered_rx = 1;
 	}
 	select_burst_functions(port);
-	dev->data->dev_started = 1; /* ethdev sets it, too, but after the filter needs it */
+	port.running = true;
 	error = apply_filter(port);
-	dev->data->dev_started = 0;
 	if (!error)
 		error = port.session.query_link();
-	if (error)
+	if (error) {
+		port.running = false;
 		return failed(port, "start", error);
-	dev->data->dev_started = 1;
+	}
 	link_update(dev, 0);
-	dev->data->dev_started = 0;
 	for (uint16_t i = 0; i < dev->data->nb_rx_queues; i++)
 		dev->data->rx_queue_state[i] = RTE_ETH_QUEUE_STATE_STARTED;
 	for (uint16_t i = 0; i < dev->data->nb_tx_queues; i++)
@@ -111,7 +110,7 @@ static int start(rte_eth_dev* dev)
 static int stop(rte_eth_dev* dev)
 {
 	Port& port = port_of(dev);
-	dev->data->dev_started = 0;
+	port.running = false;
 	for (uint16_t i = 0; i < dev->data->nb_rx_queues; i++)
 		dev->data->rx_queue_state[i] = RTE_ETH_QUEUE_STATE_STOPPED;
 	for (uint16_t i = 0; i < dev->data->nb_tx_queues; i++)

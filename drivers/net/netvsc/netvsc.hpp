@@ -7,7 +7,9 @@
  */
 #pragma once
 
+#include <atomic>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -41,7 +43,7 @@ struct Port;
 
 struct alignas(64) RxQueue {
 	Rx* rx = nullptr; /**< null until the port is started */
-	const bool* gone = nullptr;
+	const std::atomic<bool>* gone = nullptr;
 	rte_mempool* pool = nullptr;
 	uint64_t rearm = 0; /**< the mbuf fields that every received mbuf starts with */
 	uint32_t room = 0;  /**< bytes of data in one mbuf */
@@ -59,8 +61,8 @@ struct alignas(64) RxQueue {
 	uint16_t id = 0;
 	uint16_t descriptors = 0;
 	bool scatter = false; /**< the application takes frames of several mbufs */
-	RxStats past; /**< of pipelines that are gone */
-	RxStats base; /**< at the last reset */
+	RxStats past;	      /**< of pipelines that are gone */
+	RxStats base;	      /**< at the last reset */
 	uint64_t no_mbuf_base = 0;
 	uint64_t too_long_base = 0;
 };
@@ -68,9 +70,9 @@ struct alignas(64) RxQueue {
 struct alignas(64) TxQueue {
 	Tx* tx = nullptr; /**< null until the port is started */
 	Rx* rx = nullptr; /**< of the same channel: completions come there */
-	const bool* gone = nullptr;
+	const std::atomic<bool>* gone = nullptr;
 	uint32_t copybreak = 0;
-	uint32_t low = 0;     /**< with fewer free slots, completions are looked for */
+	uint32_t low = 0; /**< with fewer free slots, completions are looked for */
 	/** Cycles when a burst first could not send all, and none could since; 0 = it is not so. */
 	uint64_t starved_since = 0;
 	uint64_t patience = 0; /**< cycles after which frames that nobody receives are dropped */
@@ -96,7 +98,9 @@ struct Port {
 	PortArgs args;
 	rte_eth_dev* ethdev = nullptr;
 	rte_ether_addr mac{};
-	bool gone = false; /**< read by every burst */
+	std::atomic<bool> gone{false};	  /**< read by every burst */
+	std::atomic<bool> running{false}; /**< from start to stop */
+	std::mutex link_lock;		  /**< one link_update() at a time */
 	const std::string& name() const { return bus_device.name; }
 	SessionConfig session_config(uint32_t mtu) const
 	{

@@ -5,9 +5,9 @@
 
 namespace netvsc {
 
-static inline bool is_gone(const bool* gone)
+static inline bool is_gone(const std::atomic<bool>* gone)
 {
-	return __atomic_load_n(gone, __ATOMIC_RELAXED);
+	return gone->load(std::memory_order_relaxed);
 }
 
 /* Mbufs straight from the pool: such have one reference, one segment and no next. */
