@@ -19,6 +19,15 @@ static constexpr uint64_t kFirstGpa = uint64_t{1} << 60;
 /* Answers nobody waits for any more (their request timed out) are kept up to this many. */
 static constexpr size_t kMaxStrayAnswers = 64;
 
+/*
+ * A host has at most 64 channels for each of its NICs to offer and take back. One that tells more
+ * than this before anybody looks does not mean it well.
+ */
+static constexpr size_t kMaxEvents = 16384;
+
+/* Messages taken in at once: a host that never stops talking must not keep anybody here. */
+static constexpr int kMessagesAtOnce = 1024;
+
 template <class T> static T message(Type type)
 {
 	T m{};
@@ -231,14 +240,14 @@ void Connection::handle_locked(const uint8_t* data, size_t size)
 		event.kind = Event::kOffer;
 		std::memcpy(&event.offer, data, sizeof(event.offer));
 		event.offer.name[sizeof(event.offer.name) - 1] = '\0';
-		events_.push_back(event);
+		add_event_locked(event);
 		break;
 	case Type::kRescind: {
 		ChannelId rescind;
 		std::memcpy(&rescind, data, sizeof(rescind));
 		event.kind = Event::kRescind;
 		event.relid = rescind.relid;
-		events_.push_back(event);
+		add_event_locked(event);
 		break;
 	}
 	default:
@@ -246,6 +255,14 @@ void Connection::handle_locked(const uint8_t* data, size_t size)
 			answers_.pop_front();
 		answers_.emplace_back(data, data + size);
 	}
+}
+
+void Connection::add_event_locked(const Event& event)
+{
+	if (events_.size() < kMaxEvents)
+		events_.push_back(event);
+	else
+		disconnect_locked();
 }
 
 void Connection::disconnect_locked()
@@ -264,7 +281,7 @@ Error Connection::wait(const char* what, const std::function<bool(const Header&)
 	for (;;) {
 		{
 			std::lock_guard lock(mutex_);
-			while (receive_locked())
+			for (int n = 0; n < kMessagesAtOnce && receive_locked(); n++)
 				;
 			const auto found =
 				std::find_if(answers_.begin(), answers_.end(), [&](const auto& a) {
@@ -297,7 +314,7 @@ void Connection::dispatch()
 {
 	{
 		std::lock_guard lock(mutex_);
-		while (receive_locked())
+		for (int n = 0; n < kMessagesAtOnce && receive_locked(); n++)
 			;
 	}
 	notify_if_events();

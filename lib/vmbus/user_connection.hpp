@@ -86,6 +86,7 @@ class Connection {
 	Error wait(const char* what, const std::function<bool(const Header&)>& match);
 	bool receive_locked();
 	void handle_locked(const uint8_t* data, size_t size);
+	void add_event_locked(const Event& event);
 	void disconnect_locked();
 	void notify_if_events();
 

@@ -26,6 +26,7 @@ class UserDevice final : public Device {
 	const std::string& name() const override { return name_; }
 	int numa_node() const override { return -1; }
 
+	/** Waits as long as the connection does, whatever `timeout` says. */
 	Error open(Milliseconds timeout) override;
 	void close() override;
 	bool is_open() const override { return open_; }

@@ -50,6 +50,22 @@ TEST(UserConnectionEvents, OffersAndRescindsInOrder)
 	EXPECT_EQ(events[2].offer.relid, 6u);
 }
 
+TEST(UserConnectionEvents, AHostThatNeverEndsIsLeft)
+{
+	Connected t;
+	uint32_t sent = 0;
+	while (!t.c->disconnected() && sent < 20000) {
+		for (uint32_t i = 0; i < 32; i++)
+			t.host.send(message(kMsgRescind, {++sent, 0}));
+		t.c->dispatch();
+	}
+	EXPECT_TRUE(t.c->disconnected());
+	const auto events = t.c->take_events();
+	ASSERT_FALSE(events.empty());
+	EXPECT_LT(events.size(), 20000u);
+	EXPECT_EQ(events.back().kind, Event::kDisconnected);
+}
+
 TEST(UserConnectionEvents, NotifiesOnceUntilTheyAreTaken)
 {
 	Connected t;
