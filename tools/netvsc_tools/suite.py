@@ -137,7 +137,8 @@ def main() -> int:
     if options.quick:
         env["NETVSC_QUICK"] = "1"
     if options.sanitize:
-        arguments = ["--buildtype=debugoptimized", f"-Db_sanitize={options.sanitize}", "-Db_lundef=false"]
+        # -Og: with -O2 the sanitized tests take four times as long to build.
+        arguments = ["--buildtype=debug", "-Doptimization=g", f"-Db_sanitize={options.sanitize}", "-Db_lundef=false"]
         env.update({"ASAN_OPTIONS": "abort_on_error=0:detect_stack_use_after_return=1",
                     "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
                     "TSAN_OPTIONS": "halt_on_error=1:second_deadlock_stack=1"})
