@@ -29,6 +29,7 @@ Error Session::connect(const SessionConfig& config)
 	std::lock_guard lock(control_);
 	config_ = config;
 	info_ = {};
+	rss_enabled_ = false;
 	if (Error error = device_.open(config.timeout))
 		return error;
 	queues_.push_back(
@@ -80,7 +81,9 @@ Error Session::negotiate()
 		return error;
 	if (Error error = initialize_rndis())
 		return error;
-	return query_identity();
+	if (Error error = query_identity())
+		return error;
+	return query_rss();
 }
 
 Error Session::negotiate_version()
@@ -207,6 +210,23 @@ Error Session::query_identity()
 	return query_link_locked();
 }
 
+/* A host that has no answer to this has one channel. */
+Error Session::query_rss()
+{
+	if (info_.nvsp_version < nvsp::kVersion5)
+		return {};
+	std::vector<uint8_t> capabilities = rss_capabilities_request();
+	uint32_t length = static_cast<uint32_t>(capabilities.size());
+	const Error error =
+		query_locked(rndis::kOidReceiveScaleCapabilities, capabilities.data(), length, 0);
+	if (error.code == ENOTSUP)
+		return {};
+	if (!error)
+		info_.rss = parse_rss_capabilities(capabilities.data(), length);
+	info_.rss.queues = std::min(info_.rss.queues, nvsp::kMaxChannels);
+	return error;
+}
+
 Error Session::query_link()
 {
 	std::lock_guard lock(control_);
@@ -266,6 +286,39 @@ Error Session::open_queues(uint32_t count)
 			std::make_unique<Queue>(*channel, static_cast<ControlSink&>(*this)));
 	}
 	return {};
+}
+
+Error Session::set_rss(const RssConfig& config)
+{
+	if (config.hash_types != 0) {
+		if (info_.rss.table_size == 0)
+			return {ENOTSUP, "the host has no receive side scaling"};
+		if (config.table.size() != info_.rss.table_size)
+			return {EINVAL, "the host's indirection table has " +
+						std::to_string(info_.rss.table_size) + " entries"};
+		if ((config.hash_types & ~info_.rss.hash_types) != 0)
+			return {EINVAL, "the host cannot hash all of these headers"};
+		for (const uint16_t channel : config.table)
+			if (channel >= queue_count())
+				return {EINVAL, "the indirection table names channel " +
+							std::to_string(channel) +
+							", which is not open"};
+	}
+	/* Hosts want it off before its key or its table may change. */
+	if (rss_enabled_) {
+		const std::vector<uint8_t> off = rss_parameters({});
+		if (Error error = set(rndis::kOidReceiveScaleParameters, off.data(),
+				      static_cast<uint32_t>(off.size())))
+			return error;
+		rss_enabled_ = false;
+	}
+	if (config.hash_types == 0)
+		return {};
+	const std::vector<uint8_t> on = rss_parameters(config);
+	Error error =
+		set(rndis::kOidReceiveScaleParameters, on.data(), static_cast<uint32_t>(on.size()));
+	rss_enabled_ = !error;
+	return error;
 }
 
 Error Session::set_packet_filter(uint32_t filter)

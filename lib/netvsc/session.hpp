@@ -14,6 +14,7 @@
 #include <mutex>
 #include <vector>
 
+#include "rss.hpp"
 #include "rx.hpp"
 #include "tx.hpp"
 #include "vmbus/device.hpp"
@@ -51,6 +52,7 @@ struct HostInfo {
 	uint32_t max_frames_per_packet = 1;
 	uint32_t max_transfer = 0;
 	uint32_t alignment = 1;
+	RssCapabilities rss;
 };
 
 /** One channel with its pipelines. The pipelines share nothing with those of other channels. */
@@ -86,6 +88,8 @@ class Session final : private ControlSink {
 	uint32_t queue_count() const { return static_cast<uint32_t>(queues_.size()); }
 	Queue& queue(uint32_t i) { return *queues_[i]; }
 
+	/** Spreads received frames over channels, all of which are open. */
+	Error set_rss(const RssConfig& config);
 	Error set_packet_filter(uint32_t filter);
 	/** Asks the host, and remembers: the link() of the moment. */
 	Error query_link();
@@ -106,7 +110,10 @@ class Session final : private ControlSink {
 	 */
 	void set_on_event(std::function<void(Event)> on_event) { on_event_ = std::move(on_event); }
 
-	/** RNDIS query. @param length room at `out`, then what the host sent: at least `minimum` */
+	/**
+	 * RNDIS query.
+	 * @param length room at `out`, then what the host sent: at least `minimum`
+	 */
 	Error query(uint32_t oid, void* out, uint32_t& length, uint32_t minimum);
 	Error set(uint32_t oid, const void* data, uint32_t length);
 
@@ -121,8 +128,11 @@ class Session final : private ControlSink {
 	Error connect_buffers();
 	Error initialize_rndis();
 	Error query_identity();
+	Error query_rss();
 	Error query_link_locked();
-	Error query_locked(uint32_t oid, void* out, uint32_t& length, uint32_t minimum);
+	/** @param input what goes along, `length` bytes; null: zeros */
+	Error query_locked(uint32_t oid, void* out, uint32_t& length, uint32_t minimum,
+			   const void* input = nullptr);
 
 	uint32_t message_size() const { return nvsp::message_size(info_.nvsp_version); }
 	Error send_message(const nvsp::Message& message, uint64_t id);
@@ -141,6 +151,7 @@ class Session final : private ControlSink {
 	HostInfo info_;
 	bool connected_ = false;
 	bool initialized_ = false; /* RNDIS */
+	bool rss_enabled_ = false;
 	uint64_t next_id_ = 1;
 	uint32_t next_request_ = 1;
 	std::vector<std::unique_ptr<Queue>> queues_;

@@ -206,7 +206,8 @@ Error Session::query(uint32_t oid, void* out, uint32_t& length, uint32_t minimum
 	return query_locked(oid, out, length, minimum);
 }
 
-Error Session::query_locked(uint32_t oid, void* out, uint32_t& length, uint32_t minimum)
+Error Session::query_locked(uint32_t oid, void* out, uint32_t& length, uint32_t minimum,
+			    const void* input)
 {
 	const std::string what = oid_text("QUERY", oid);
 	struct {
@@ -219,6 +220,8 @@ Error Session::query_locked(uint32_t oid, void* out, uint32_t& length, uint32_t 
 	query.request.info_offset = sizeof(query.request) - rndis::kOffsetBase;
 	if (length > sizeof(query.input))
 		return {EINVAL, what + ": too long"};
+	if (input != nullptr)
+		std::memcpy(query.input, input, length);
 	if (Error error = exchange_rndis(what.c_str(), &query, query.request.hdr.length,
 					 sizeof(rndis::QueryComplete)))
 		return error;

@@ -210,6 +210,8 @@ class FakeNetvsp final : public vmbus::Device {
 			return words({400000000});
 		case 0x00010114:
 			return words({media});
+		case 0x00010203:
+			return rss_capabilities;
 		default:
 			return words({0});
 		}
@@ -219,6 +221,8 @@ class FakeNetvsp final : public vmbus::Device {
 	/* What the host is like. */
 	std::set<uint32_t> versions = {0x00002, 0x30002, 0x40000, 0x50000, 0x60000, 0x60001};
 	uint32_t mtu = 1500, media = 0, grant = 63;
+	/* Toeplitz over the ports of TCP, 64 queues, 128 entries. */
+	Bytes rss_capabilities = {0x88, 2, 18, 0, 1, 3, 0, 0, 1, 0, 0, 0, 64, 0, 0, 0, 128, 0};
 	uint32_t section_offset = 0, section_size = 1728, section_count = 400;
 	bool control_has_address = true;
 	bool reads = true; /**< the guest's packets */

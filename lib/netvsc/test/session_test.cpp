@@ -37,7 +37,8 @@ TEST(Session, ConnectsInTheOrderOfTheProtocol)
 	const Error error = t.connect();
 	ASSERT_FALSE(error) << error.what;
 	EXPECT_EQ(t.host.log, (Log{"nvsp 1", "nvsp 125", "nvsp 100", "nvsp 101", "nvsp 104",
-				   "rndis 2", "rndis 4", "rndis 4", "rndis 4", "rndis 4"}));
+				   "rndis 2", "rndis 4", "rndis 4", "rndis 4", "rndis 4",
+				   "rndis 4"}));
 	const auto& m = t.host.nvsp;
 	EXPECT_EQ(get32(m[0], 4), 0x60001u);
 	EXPECT_EQ(get32(m[0], 8), 0x60001u);
@@ -147,7 +148,7 @@ TEST(Session, AChangeOfTheLinkBehindTheAnswerCounts)
 			host.answer_rndis(m);
 			host.media = up ? 0 : 1;
 			host.send_rndis(
-				FakeNetvsp::words({7, 20, up ? 0x4001000b : 0x4001000c, 0, 0}));
+				FakeNetvsp::words({7, 20, up ? 0x4001000bu : 0x4001000cu, 0, 0}));
 			return true;
 		};
 		EXPECT_FALSE(t.session.query_link());
