@@ -48,8 +48,10 @@ enum Oid : uint32_t {
 	kOidMediaConnectStatus = 0x00010114,  /* u32, 0 = connected */
 	kOidReceiveScaleCapabilities = 0x00010203,
 	kOidReceiveScaleParameters = 0x00010204,
+	kOidConfigParameter = 0x0001021b, /* set only */
 	kOidPermanentAddress = 0x01010101, /* 6 bytes */
 	kOidCurrentAddress = 0x01010102,   /* 6 bytes */
+	kOidOffloadCurrentConfig = 0xfc01020b,
 	kOidOffloadParameters = 0xfc01020c,
 	kOidOffloadCapabilities = 0xfc01020d,
 };

@@ -258,6 +258,7 @@ bool Host::Impl::add(const NicConfig& config, std::unique_ptr<Endpoint> endpoint
 		{"max_packets", config.max_packets},
 		{"alignment", config.alignment_shift},
 		{"speed", config.speed_mbps},
+		{"lso_max", config.lso_max},
 	};
 	for (const auto& [key, value] : kNumbers) {
 		error = parse_nic_option(key, std::to_string(value), checked);

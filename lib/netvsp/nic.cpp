@@ -14,6 +14,15 @@ namespace {
 
 constexpr uint32_t kPacketsPerPass = 512; /* of one channel, so that others have their turn */
 
+Offloads offered(const NicConfig& config)
+{
+	Offloads out;
+	out.tx_checksum = config.tx_csum & kChecksumAll;
+	out.rx_checksum = config.rx_csum & kChecksumAll;
+	out.lso4 = out.lso6 = config.lso_max != 0;
+	return out;
+}
+
 } // namespace
 
 uint64_t monotonic_ns()
@@ -30,6 +39,7 @@ Nic::Nic(const NicConfig& config, const vmbus::Guid& guid, std::unique_ptr<Endpo
 	  endpoint_(std::move(endpoint)),
 	  faults_(faults),
 	  log_(log),
+	  offered_(offered(config)),
 	  link_up_(config.link),
 	  scratch_(16 * 1024)
 {
@@ -59,7 +69,10 @@ void Nic::stats(NicStats& out) const
 		out.channels_open += channel->open;
 	out.nvsp_version = version_;
 	out.packet_filter = filter_;
+	out.ndis_version = ndis_version_;
 	out.mtu = mtu_ - 14;
+	out.offloads = enabled_;
+	out.offload_sets = offload_sets_;
 }
 
 /* The guest gets no answer and no rescind: it has to notice by itself, as with Hyper-V. */
@@ -86,12 +99,16 @@ void Nic::disconnect()
 void Nic::reset()
 {
 	version_ = 0;
+	ndis_version_ = 0;
 	mtu_ = 1514;
 	have_ndis_config_ = false;
 	rndis_ready_ = false;
 	table_sent_ = false;
 	filter_ = 0;
 	rss_.disable();
+	enabled_ = {};
+	offload_sets_ = 0;
+	offloads_changed_ = false;
 	receive_buffer_.detach();
 	receive_gpadl_ = 0;
 	send_buffer_ = nullptr;
@@ -350,6 +367,8 @@ bool Nic::pass()
 			work |= serve(*channels_[i]);
 	if (stats_.tx_frames != sent)
 		endpoint_->flush();
+	if (offloads_changed_)
+		indicate_offloads();
 	if (!table_sent_ && channels_.size() > 1)
 		send_indirection_table();
 	if (held() ? receiving() : can_receive())

@@ -153,13 +153,17 @@ class Nic {
 	/* rndis_control.cpp */
 	void handle_rndis_control(Channel& channel, const Packet& packet, const uint8_t* data,
 				  uint32_t length);
-	void rndis_query(Channel& channel, const rndis::OidRequest& request);
+	void rndis_query(Channel& channel, const rndis::OidRequest& request, const uint8_t* input,
+			 uint32_t input_length);
 	bool rndis_send(Channel& channel, const void* message, uint32_t length, bool answer = true);
-	void indicate(uint32_t status);
+	bool indicate(uint32_t status, const void* payload = nullptr, uint32_t length = 0);
+	void indicate_offloads();
 
 	/* oid.cpp */
-	uint32_t query_oid(uint32_t oid, std::vector<uint8_t>& out) const;
+	uint32_t query_oid(uint32_t oid, const uint8_t* input, uint32_t input_length,
+			   std::vector<uint8_t>& out) const;
 	uint32_t set_oid(uint32_t oid, const uint8_t* data, uint32_t length);
+	uint32_t set_offloads(const uint8_t* data, uint32_t length);
 	uint32_t set_rss(const uint8_t* data, uint32_t length);
 
 	/* tx.cpp */
@@ -194,18 +198,23 @@ class Nic {
 	GuestLink* link_ = nullptr;
 	std::vector<std::unique_ptr<Channel>> channels_; /* the primary and what it was granted */
 	NicStats stats_;
+	Offloads offered_;
 	bool link_up_;
 	bool endpoint_full_ = false;
 	uint32_t tx_count_ = 0; /* for the fault tx-fail */
 
 	/* What the guest negotiated. */
 	uint32_t version_ = 0;
+	uint32_t ndis_version_ = 0;
 	uint32_t mtu_ = 1514; /* with the Ethernet header */
 	bool have_ndis_config_ = false;
 	bool rndis_ready_ = false;
 	bool table_sent_ = false;
 	uint32_t filter_ = 0;
 	Rss rss_;
+	Offloads enabled_;
+	uint64_t offload_sets_ = 0;
+	bool offloads_changed_ = false; /* the guest is to be told */
 	ReceiveBuffer receive_buffer_;
 	uint16_t receive_buffer_id_ = 0;
 	uint32_t receive_gpadl_ = 0;

@@ -2,7 +2,9 @@
 /* NicConfig in its text form, as command lines and device arguments have it. */
 #include "host.hpp"
 
+#include <algorithm>
 #include <charconv>
+#include <iterator>
 
 #include "netvsc/nvsp.hpp"
 
@@ -35,6 +37,18 @@ std::string boolean(const std::string& key, const std::string& value, bool& out)
 	else
 		return key + "=" + value + ": must be 0 or 1 (off, on, no, yes, down, up)";
 	return {};
+}
+
+/* What '+' separates. */
+std::vector<std::string> split(const std::string& value)
+{
+	std::vector<std::string> entries;
+	for (size_t at = 0; at <= value.size();) {
+		size_t end = std::min(value.find('+', at), value.size());
+		entries.push_back(value.substr(at, end - at));
+		at = end + 1;
+	}
+	return entries;
 }
 
 std::string mac_address(const std::string& value, std::array<uint8_t, 6>& out)
@@ -79,16 +93,36 @@ std::string nvsp_version(const std::string& value, uint32_t& out)
 	       "0x60001)";
 }
 
+/* "all", "none", or some of the kinds with '+' between them */
+std::string checksums(const std::string& key, const std::string& value, uint32_t& out)
+{
+	static constexpr struct {
+		const char* name;
+		uint32_t bits;
+	} kKnown[] = {{"none", 0},
+		      {"all", kChecksumAll},
+		      {"ip4", kChecksumIp4},
+		      {"tcp4", kChecksumTcp4},
+		      {"udp4", kChecksumUdp4},
+		      {"tcp6", kChecksumTcp6},
+		      {"udp6", kChecksumUdp6}};
+	uint32_t bits = 0;
+	for (const std::string& name : split(value)) {
+		auto known = std::find_if(std::begin(kKnown), std::end(kKnown),
+					  [&](auto& k) { return name == k.name; });
+		if (known == std::end(kKnown))
+			return key + "=" + value +
+			       ": must be all, none, or some of ip4, tcp4, udp4, tcp6, udp6 with "
+			       "'+' between them";
+		bits |= known->bits;
+	}
+	out = bits;
+	return {};
+}
+
 std::string fault_script(const std::string& value, std::vector<std::string>& out)
 {
-	std::vector<std::string> entries;
-	for (size_t at = 0; at <= value.size();) {
-		size_t end = value.find('+', at);
-		if (end == std::string::npos)
-			end = value.size();
-		entries.push_back(value.substr(at, end - at));
-		at = end + 1;
-	}
+	std::vector<std::string> entries = split(value);
 	std::string error = FaultScript().parse(entries);
 	if (error.empty())
 		out = entries;
@@ -131,11 +165,23 @@ std::string parse_nic_option(const std::string& key, const std::string& value, N
 		return boolean(key, value, config.monitor);
 	if (key == "link")
 		return boolean(key, value, config.link);
+	if (key == "csum") {
+		std::string error = checksums(key, value, config.tx_csum);
+		if (error.empty())
+			config.rx_csum = config.tx_csum;
+		return error;
+	}
+	if (key == "tx_csum")
+		return checksums(key, value, config.tx_csum);
+	if (key == "rx_csum")
+		return checksums(key, value, config.rx_csum);
+	if (key == "lso_max")
+		return number(key, value, 0, 262144, config.lso_max);
 	if (key == "fault")
 		return fault_script(value, config.faults);
 	return "unknown key '" + key +
 	       "'; known are name, endpoint, mac, mtu, queues, nvsp, section_size, max_packets, "
-	       "alignment, speed, monitor, link, fault";
+	       "alignment, speed, monitor, link, csum, tx_csum, rx_csum, lso_max, fault";
 }
 
 } // namespace netvsp

@@ -61,7 +61,11 @@ void Nic::handle_nvsp(Channel& channel, const Packet& packet, const nvsp::Messag
 			nvsp_init(channel, packet, message);
 		return;
 	case nvsp::kSendNdisVersion:
-		if (needs(sizeof(nvsp::SendNdisVersion)) && packet.wants_completion())
+		if (!needs(sizeof(nvsp::SendNdisVersion)))
+			return;
+		ndis_version_ =
+			ndis::version(message.ndis_version.major, message.ndis_version.minor);
+		if (packet.wants_completion())
 			send_completion(channel, packet.descriptor.transaction_id, nullptr, 0);
 		return;
 	case nvsp::kSendNdisConfig:

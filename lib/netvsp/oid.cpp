@@ -7,18 +7,9 @@ namespace netvsp {
 
 namespace {
 
-/* NDIS structures start with one of these. */
-struct NdisHeader {
-	uint8_t type;
-	uint8_t revision;
-	uint16_t size;
-};
-constexpr uint8_t kNdisTypeRssCapabilities = 0x88;
-constexpr uint8_t kNdisTypeOffload = 0xa7;
-
 /* NDIS_RECEIVE_SCALE_CAPABILITIES, revision 2 */
 struct RssCapabilities {
-	NdisHeader header;
+	ndis::ObjectHeader header;
 	uint32_t flags;
 	uint32_t interrupt_messages;
 	uint32_t receive_queues;
@@ -35,7 +26,7 @@ constexpr uint32_t kRssCapUdpIpv6 = 0x1000;
 
 /* NDIS_RECEIVE_SCALE_PARAMETERS, up to where the host reads */
 struct RssParameters {
-	NdisHeader header;
+	ndis::ObjectHeader header;
 	uint16_t flags;
 	uint16_t base_cpu;
 	uint32_t hash_information;
@@ -50,9 +41,6 @@ static_assert(sizeof(RssParameters) == 28);
 constexpr uint16_t kRssDisable = 0x10;
 constexpr uint32_t kHashFunctionMask = 0xff;
 
-/* NDIS_OFFLOAD, revision 1: all that this host offers is told by zeros. */
-constexpr uint16_t kOffloadSize = 112;
-
 /* OIDs that guests other than ours ask for. */
 enum ExtraOid : uint32_t {
 	kOidHardwareStatus = 0x00010102,
@@ -63,7 +51,6 @@ enum ExtraOid : uint32_t {
 	kOidVendorDriverVersion = 0x00010116,
 	kOidMaximumSendPackets = 0x00010115,
 	kOidMaximumListSize = 0x01010104,
-	kOidOffloadCurrentConfig = 0xfc01020b,
 };
 
 void append(std::vector<uint8_t>& out, const void* data, size_t size)
@@ -78,9 +65,30 @@ void append_u32(std::vector<uint8_t>& out, uint64_t value)
 	append(out, &limited, sizeof(limited));
 }
 
+/* In the newest revision that the guest knows by its NDIS version and by the header that it may
+ * have put into the query. */
+void append_offload(std::vector<uint8_t>& out, ndis::Offload offload, uint32_t ndis_version,
+		    const uint8_t* input, uint32_t input_length)
+{
+	uint8_t revision = ndis_offload_revision(ndis_version);
+	ndis::ObjectHeader wanted;
+	if (input_length >= sizeof(wanted)) {
+		memcpy(&wanted, input, sizeof(wanted));
+		if (wanted.type == ndis::kTypeOffload) {
+			revision = std::clamp<uint8_t>(wanted.revision, 1, revision);
+			while (revision > 1 && ndis_offload_size(revision) > wanted.size)
+				revision--;
+		}
+	}
+	offload.header.revision = revision;
+	offload.header.size = ndis_offload_size(revision);
+	append(out, &offload, offload.header.size);
+}
+
 } // namespace
 
-uint32_t Nic::query_oid(uint32_t oid, std::vector<uint8_t>& out) const
+uint32_t Nic::query_oid(uint32_t oid, const uint8_t* input, uint32_t input_length,
+			std::vector<uint8_t>& out) const
 {
 	switch (oid) {
 	case rndis::kOidMaximumFrameSize:
@@ -109,7 +117,7 @@ uint32_t Nic::query_oid(uint32_t oid, std::vector<uint8_t>& out) const
 	}
 	case rndis::kOidReceiveScaleCapabilities: {
 		RssCapabilities caps{};
-		caps.header = {kNdisTypeRssCapabilities, 2, kRssCapabilitiesSize};
+		caps.header = {ndis::kTypeRssCapabilities, 2, kRssCapabilitiesSize};
 		caps.flags = kRssCapToeplitz | kRssCapTcpIpv4 | kRssCapTcpIpv6 | kRssCapUdpIpv4 |
 			     kRssCapUdpIpv6;
 		caps.interrupt_messages = 1;
@@ -119,12 +127,13 @@ uint32_t Nic::query_oid(uint32_t oid, std::vector<uint8_t>& out) const
 		break;
 	}
 	case rndis::kOidOffloadCapabilities:
-	case kOidOffloadCurrentConfig: {
-		NdisHeader header{kNdisTypeOffload, 1, kOffloadSize};
-		append(out, &header, sizeof(header));
-		out.resize(kOffloadSize);
+		append_offload(out, ndis_offload(offered_, config_.lso_max), ndis_version_, input,
+			       input_length);
 		break;
-	}
+	case rndis::kOidOffloadCurrentConfig:
+		append_offload(out, ndis_offload(enabled_, config_.lso_max), ndis_version_, input,
+			       input_length);
+		break;
 	case kOidHardwareStatus:
 	case kOidMediaSupported:
 	case kOidMediaInUse:
@@ -159,14 +168,22 @@ uint32_t Nic::set_oid(uint32_t oid, const uint8_t* data, uint32_t length)
 	case rndis::kOidReceiveScaleParameters:
 		return set_rss(data, length);
 	case rndis::kOidOffloadParameters:
-		/* Guests turn off what they do not want; there is nothing to turn on. */
-		return length < sizeof(NdisHeader) ? uint32_t(rndis::kStatusInvalidLength)
-						   : uint32_t(rndis::kStatusSuccess);
+		return set_offloads(data, length);
 	case kOidNetworkLayerAddresses:
 		return rndis::kStatusSuccess;
 	default:
 		return rndis::kStatusInvalidOid;
 	}
+}
+
+uint32_t Nic::set_offloads(const uint8_t* data, uint32_t length)
+{
+	uint32_t status = set_offload_parameters(data, length, offered_, enabled_);
+	if (status == rndis::kStatusSuccess) {
+		offload_sets_++;
+		offloads_changed_ = true;
+	}
+	return status;
 }
 
 uint32_t Nic::set_rss(const uint8_t* data, uint32_t length)
