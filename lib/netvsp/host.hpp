@@ -47,9 +47,19 @@ std::string parse_nic_option(const std::string& key, const std::string& value, N
 
 struct NicStats {
 	EndpointStats endpoint;
-	uint64_t tx_packets = 0; /**< VMBus data packets from the guest */
-	uint64_t tx_frames = 0;	 /**< RNDIS frames in them */
-	uint64_t tx_errors = 0;	 /**< frames or packets refused as malformed */
+	uint64_t tx_packets = 0;      /**< VMBus data packets from the guest */
+	uint64_t tx_frames = 0;	      /**< RNDIS frames in them */
+	uint64_t tx_errors = 0;	      /**< frames or packets refused as malformed */
+	uint64_t tx_csum = 0;	      /**< frames whose checksums the host computed */
+	uint64_t tx_csum_undone = 0;  /**< could not, by what it offers or what the frame was */
+	uint64_t tx_lso = 0;	      /**< large sends */
+	uint64_t tx_segments = 0;     /**< frames made of them */
+	uint64_t tx_lso_oversize = 0; /**< large sends beyond lso_max; done all the same */
+	uint64_t tx_vlan = 0;	      /**< frames that the host tagged */
+	uint64_t tx_not_enabled = 0;  /**< asked for what was not turned on; done all the same */
+	/** Frames whose layer 4 checksum was not the pseudo header's sum (with length zero for a
+	 *  large send). This host does without; others send such frames with a wrong checksum. */
+	uint64_t tx_unseeded = 0;
 	uint64_t rx_packets = 0; /**< transfer-page packets to the guest */
 	uint64_t rx_frames = 0;
 	uint64_t rx_filtered = 0;     /**< frames that the packet filter kept from the guest */

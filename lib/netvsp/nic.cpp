@@ -149,6 +149,7 @@ Status Nic::open(Channel& channel, const Gpadl& ring, uint32_t ring_offset_pages
 	channel.packets = 0;
 	channel.tx_offset = 0;
 	channel.tx_messages = 0;
+	channel.tx_segments = 0;
 	channel.rx_count = 0;
 	channel.in.set_mask(1);
 	if (channel.index == 0)

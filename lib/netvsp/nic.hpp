@@ -6,7 +6,7 @@
  * nvsp_control.cpp   NVSP: versions, buffers, subchannels
  * rndis_control.cpp  RNDIS requests and indications
  * oid.cpp            what OIDs read and write
- * tx.cpp             frames from the guest
+ * tx.cpp             frames from the guest; tx_offload.cpp is what it does to them
  * rx.cpp             frames for the guest
  */
 #pragma once
@@ -26,6 +26,7 @@
 #include "receive_buffer.hpp"
 #include "ring.hpp"
 #include "rss.hpp"
+#include "tx_offload.hpp"
 
 namespace netvsp {
 
@@ -74,6 +75,7 @@ struct Channel {
 	/* Where a transmit packet is to be resumed that the endpoint had no room for. */
 	uint32_t tx_offset = 0;
 	uint32_t tx_messages = 0;
+	uint32_t tx_segments = 0; /* of the large send at tx_offset */
 
 	/* The frames of the transfer-page packet being put together. */
 	uint32_t rx_count = 0;
@@ -176,7 +178,12 @@ class Nic {
 	bool gather(Channel& channel, const Packet& packet, const nvsp::Message& message,
 		    uint32_t& total, bool& bad);
 	Tx transmit(Channel& channel, uint32_t total);
-	Tx transmit_message(const rndis::PacketMessage& header, uint32_t at);
+	Tx transmit_message(Channel& channel, const rndis::PacketMessage& header, uint32_t at);
+	bool read_infos(const rndis::PacketMessage& header, uint32_t at, TxRequest& request) const;
+	Tx transmit_changed(const TxRequest& request, uint32_t at, uint32_t length);
+	Tx transmit_large(Channel& channel, const TxRequest& request, uint32_t at, uint32_t length);
+	void count_request(const TxRequest& request, bool seeded);
+	bool network_there() const { return link_up_ && endpoint_->connected(); }
 	void complete_tx(Channel& channel, uint64_t transaction, uint32_t status);
 	bool copy_from_pieces(uint32_t offset, void* to, uint32_t length) const;
 
@@ -226,6 +233,7 @@ class Nic {
 	std::vector<Piece> pieces_;
 	std::vector<uint32_t> range_ends_; /* cumulative; for where headers may lie */
 	std::vector<uint8_t> scratch_;
+	std::vector<uint8_t> large_send_;
 
 	/* A received frame whose channel has no room. */
 	uint32_t held_index_ = ReceiveBuffer::kNone;
