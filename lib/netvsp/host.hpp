@@ -63,6 +63,8 @@ struct NicStats {
 	uint64_t rx_packets = 0; /**< transfer-page packets to the guest */
 	uint64_t rx_frames = 0;
 	uint64_t rx_filtered = 0;     /**< frames that the packet filter kept from the guest */
+	uint64_t rx_csum_bad = 0;     /**< told to have a bad checksum */
+	uint64_t rx_vlan = 0;	      /**< whose tag went into the info for it */
 	uint64_t rx_no_buffer = 0;    /**< times the receive buffer or the ring was full */
 	uint64_t interrupts = 0;      /**< signals to the guest */
 	uint64_t protocol_errors = 0; /**< violations after which a channel went silent */
@@ -71,6 +73,7 @@ struct NicStats {
 	uint32_t nvsp_version = 0; /**< negotiated; 0 = none */
 	uint32_t packet_filter = 0;
 	uint32_t ndis_version = 0; /**< ndis::version(); 0 = the guest told none */
+	uint64_t capabilities = 0; /**< nvsp::kCap... of the guest's NDIS_CONFIG */
 	uint32_t mtu = 0;	   /**< in force, without the Ethernet header */
 	Offloads offloads;	   /**< in force: turned on by the guest */
 	uint64_t offload_sets = 0; /**< times the guest changed them since it opened the NIC */

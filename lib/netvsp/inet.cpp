@@ -17,6 +17,7 @@ bool find_ip6_l4(const uint8_t* frame, IpPacket& out)
 {
 	out.protocol = frame[out.l3 + 6];
 	out.l4 = out.l3 + kIp6Header;
+	bool fragment;
 	for (;;) {
 		switch (out.protocol) {
 		case kHopByHop:
@@ -27,6 +28,9 @@ bool find_ip6_l4(const uint8_t* frame, IpPacket& out)
 			uint32_t size = (frame[out.l4 + 1] + 1u) * 8;
 			if (size > out.end - out.l4)
 				return false;
+			/* the pseudo header has the last address of a routing header */
+			if (out.protocol == kRouting && frame[out.l4 + 3] != 0)
+				out.obscure = true;
 			out.protocol = frame[out.l4];
 			out.l4 += size;
 			break;
@@ -35,10 +39,11 @@ bool find_ip6_l4(const uint8_t* frame, IpPacket& out)
 			if (out.end - out.l4 < 8)
 				return false;
 			/* offset and "more" bit; both zero are an atomic fragment, RFC 6946 */
-			out.fragment |= (load16(frame + out.l4 + 2) & 0xfff9) != 0;
+			fragment = (load16(frame + out.l4 + 2) & 0xfff9) != 0;
+			out.obscure |= fragment;
 			out.protocol = frame[out.l4];
 			out.l4 += 8;
-			if (out.fragment)
+			if (fragment)
 				return true;
 			break;
 		default:
@@ -108,7 +113,7 @@ bool find_ip(const uint8_t* frame, uint32_t length, IpPacket& out)
 		uint32_t total = load16(ip + 2);
 		if (header < kIp4Header || header > total || total > left)
 			return false;
-		out.fragment = (load16(ip + 6) & 0x3fff) != 0;
+		out.obscure = (load16(ip + 6) & 0x3fff) != 0;
 		out.protocol = ip[9];
 		out.l4 = out.l3 + header;
 		out.end = out.l3 + total;

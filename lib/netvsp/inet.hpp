@@ -47,7 +47,7 @@ uint32_t pseudo_sum(const uint8_t* l3, bool v6, uint8_t protocol, uint32_t l4_le
 /** Where an IP packet's parts are, counted from the frame's start. */
 struct IpPacket {
 	bool v6;
-	bool fragment;	  /**< not the whole of what layer 4 sent */
+	bool obscure;	  /**< layer 4 cannot be judged: a fragment, or routed further */
 	uint8_t protocol; /**< of layer 4, behind any extension headers */
 	uint32_t l3;
 	uint32_t l4;

@@ -70,6 +70,7 @@ void Nic::stats(NicStats& out) const
 	out.nvsp_version = version_;
 	out.packet_filter = filter_;
 	out.ndis_version = ndis_version_;
+	out.capabilities = capabilities_;
 	out.mtu = mtu_ - 14;
 	out.offloads = enabled_;
 	out.offload_sets = offload_sets_;
@@ -100,6 +101,7 @@ void Nic::reset()
 {
 	version_ = 0;
 	ndis_version_ = 0;
+	capabilities_ = 0;
 	mtu_ = 1514;
 	have_ndis_config_ = false;
 	rndis_ready_ = false;
@@ -114,7 +116,7 @@ void Nic::reset()
 	send_buffer_ = nullptr;
 	send_sections_ = 0;
 	send_gpadl_ = 0;
-	held_index_ = ReceiveBuffer::kNone;
+	held_.index = ReceiveBuffer::kNone;
 	endpoint_full_ = false;
 }
 
@@ -208,7 +210,7 @@ void Nic::buffer_lost(uint32_t gpadl)
 	if (receive_gpadl_ == gpadl) {
 		for (auto& channel : channels_)
 			channel->rx_count = 0;
-		held_index_ = ReceiveBuffer::kNone;
+		held_.index = ReceiveBuffer::kNone;
 		receive_buffer_.detach();
 		receive_gpadl_ = 0;
 	}

@@ -7,7 +7,7 @@
  * rndis_control.cpp  RNDIS requests and indications
  * oid.cpp            what OIDs read and write
  * tx.cpp             frames from the guest; tx_offload.cpp is what it does to them
- * rx.cpp             frames for the guest
+ * rx.cpp             frames for the guest; rx_offload.cpp is what it finds out about them
  */
 #pragma once
 
@@ -121,7 +121,7 @@ class Nic {
 	/** Whether receive() may be called as soon as there is a frame. */
 	bool can_receive() const;
 	/** Whether a received frame waits for room in its channel's ring. */
-	bool held() const { return held_index_ != ReceiveBuffer::kNone; }
+	bool held() const { return held_.index != ReceiveBuffer::kNone; }
 	/** Whether a frame from the guest waits for the endpoint. */
 	bool endpoint_full() const { return endpoint_full_; }
 
@@ -188,14 +188,25 @@ class Nic {
 	bool copy_from_pieces(uint32_t offset, void* to, uint32_t length) const;
 
 	/* rx.cpp */
+	struct RxFrame {
+		uint32_t index = ReceiveBuffer::kNone; /* of the sub-allocation */
+		uint32_t offset = 0;		       /* in it */
+		uint32_t length = 0;
+		uint32_t checksum = 0; /* if verified */
+		uint16_t tag = 0;
+		bool verified = false;
+		bool tagged = false;
+		Rss::Result rss{0, 0, 0};
+	};
 	void handle_rx_completion(Channel& channel, const Packet& packet);
 	bool receiving() const;
 	bool receive_pass();
 	bool passes_filter(const uint8_t* frame, uint32_t length) const;
-	bool queue_frame(Channel& channel, uint32_t index, uint32_t length, const Rss::Result& rss);
+	RxFrame inspect(uint32_t index, uint32_t length);
+	bool queue_frame(Channel& channel, const RxFrame& frame);
 	void flush_rx(Channel& channel);
 	void rx_faults(Channel& channel);
-	bool deliver(uint32_t index, uint32_t length);
+	bool deliver(const RxFrame& frame);
 
 	NicConfig config_;
 	vmbus::Guid guid_;
@@ -213,7 +224,8 @@ class Nic {
 	/* What the guest negotiated. */
 	uint32_t version_ = 0;
 	uint32_t ndis_version_ = 0;
-	uint32_t mtu_ = 1514; /* with the Ethernet header */
+	uint64_t capabilities_ = 0; /* of NDIS_CONFIG */
+	uint32_t mtu_ = 1514;	    /* with the Ethernet header */
 	bool have_ndis_config_ = false;
 	bool rndis_ready_ = false;
 	bool table_sent_ = false;
@@ -236,8 +248,7 @@ class Nic {
 	std::vector<uint8_t> large_send_;
 
 	/* A received frame whose channel has no room. */
-	uint32_t held_index_ = ReceiveBuffer::kNone;
-	uint32_t held_length_ = 0;
+	RxFrame held_;
 	uint64_t held_since_ = 0;
 };
 

@@ -164,6 +164,7 @@ void Nic::nvsp_ndis_config(Channel& channel, const nvsp::Message& message)
 	if (receive_buffer_.attached())
 		return violation(channel, "NDIS_CONFIG after the receive buffer");
 	have_ndis_config_ = true;
+	capabilities_ = message.ndis_config.capabilities;
 	mtu_ = message.ndis_config.mtu;
 	/* Hyper-V does not refuse what it does not like, it takes the usual size. */
 	if (mtu_ > config_.mtu + 14 || mtu_ < kMtuMin + 14)
@@ -237,7 +238,7 @@ void Nic::nvsp_revoke(Channel& channel, const nvsp::Message& message, bool recei
 		 * afterwards. */
 		for (auto& c : channels_)
 			c->rx_count = 0;
-		held_index_ = ReceiveBuffer::kNone;
+		held_.index = ReceiveBuffer::kNone;
 		receive_buffer_.detach();
 		receive_gpadl_ = 0;
 	} else {

@@ -61,7 +61,7 @@ TEST(InetTest, FindsPackets)
 			f.append(10, 'p'); /* padding */
 			ASSERT_TRUE(find(f, p));
 			EXPECT_EQ(v6, p.v6);
-			EXPECT_FALSE(p.fragment);
+			EXPECT_FALSE(p.obscure);
 			EXPECT_EQ(6, p.protocol);
 			EXPECT_EQ(14u, p.l3);
 			EXPECT_EQ(s.l4(), p.l4);
@@ -79,21 +79,27 @@ TEST(InetTest, FragmentsAreTold)
 	IpPacket p;
 	auto f = bare_frame({});
 	put16(f, 20, 0x4000); /* don't fragment */
-	EXPECT_TRUE(find(f, p) && !p.fragment);
+	EXPECT_TRUE(find(f, p) && !p.obscure);
 	put16(f, 20, 0x2000);
-	EXPECT_TRUE(find(f, p) && p.fragment);
+	EXPECT_TRUE(find(f, p) && p.obscure);
 	put16(f, 20, 0x0001);
-	EXPECT_TRUE(find(f, p) && p.fragment);
+	EXPECT_TRUE(find(f, p) && p.obscure);
 	FrameSpec s;
 	s.v6 = true;
 	s.ip_options = 8;
 	f = bare_frame(s);
 	f[20] = 44;
 	put32(f, 54, 0x06000000); /* atomic */
-	EXPECT_TRUE(find(f, p) && !p.fragment);
+	EXPECT_TRUE(find(f, p) && !p.obscure);
 	EXPECT_EQ(62u, p.l4);
 	put32(f, 54, 0x06000001);
-	EXPECT_TRUE(find(f, p) && p.fragment);
+	EXPECT_TRUE(find(f, p) && p.obscure);
+	f[20] = 43; /* a routing header, at its last address or not */
+	put32(f, 54, 0x06000000);
+	EXPECT_TRUE(find(f, p) && !p.obscure);
+	put32(f, 54, 0x06000001);
+	EXPECT_TRUE(find(f, p) && p.obscure);
+	EXPECT_EQ(6, p.protocol);
 }
 
 TEST(InetTest, ContradictionsAreNotFollowed)
