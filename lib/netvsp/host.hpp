@@ -36,6 +36,7 @@ struct NicConfig {
 	uint64_t speed_mbps = 40000;
 	bool monitor = false;		 /**< channels have a monitor id */
 	bool link = true;		 /**< medium connected at start */
+	bool set_mac = true;		 /**< the guest may change its address */
 	uint32_t tx_csum = kChecksumAll; /**< Checksum bits that the host computes */
 	uint32_t rx_csum = kChecksumAll; /**< and verifies, for guests that ask for it */
 	uint32_t lso_max = 62780; /**< TCP payload of a large send (vmswitch's), 0 = no LSO */
@@ -72,12 +73,13 @@ struct NicStats {
 	uint32_t channels_open = 0;
 	uint32_t nvsp_version = 0; /**< negotiated; 0 = none */
 	uint32_t packet_filter = 0;
-	uint32_t ndis_version = 0; /**< ndis::version(); 0 = the guest told none */
-	uint64_t capabilities = 0; /**< nvsp::kCap... of the guest's NDIS_CONFIG */
-	uint32_t mtu = 0;	   /**< in force, without the Ethernet header */
-	Offloads offloads;	   /**< in force: turned on by the guest */
-	uint64_t offload_sets = 0; /**< times the guest changed them since it opened the NIC */
-	std::string last_error;	   /**< the newest protocol error, for people */
+	std::array<uint8_t, 6> mac{}; /**< current address */
+	uint32_t ndis_version = 0;    /**< ndis::version(); 0 = the guest told none */
+	uint64_t capabilities = 0;    /**< nvsp::kCap... of the guest's NDIS_CONFIG */
+	uint32_t mtu = 0;	      /**< in force, without the Ethernet header */
+	Offloads offloads;	      /**< in force: turned on by the guest */
+	uint64_t offload_sets = 0;    /**< times the guest changed them since it opened the NIC */
+	std::string last_error;	      /**< the newest protocol error, for people */
 };
 
 class Host {

@@ -41,6 +41,7 @@ Nic::Nic(const NicConfig& config, const vmbus::Guid& guid, std::unique_ptr<Endpo
 	  log_(log),
 	  offered_(offered(config)),
 	  link_up_(config.link),
+	  mac_(config.mac),
 	  scratch_(16 * 1024)
 {
 	channels_.push_back(std::make_unique<Channel>());
@@ -69,6 +70,7 @@ void Nic::stats(NicStats& out) const
 		out.channels_open += channel->open;
 	out.nvsp_version = version_;
 	out.packet_filter = filter_;
+	out.mac = mac_;
 	out.ndis_version = ndis_version_;
 	out.capabilities = capabilities_;
 	out.mtu = mtu_ - 14;
@@ -107,6 +109,7 @@ void Nic::reset()
 	rndis_ready_ = false;
 	table_sent_ = false;
 	filter_ = 0;
+	mac_ = config_.mac;
 	rss_.disable();
 	enabled_ = {};
 	offload_sets_ = 0;

@@ -166,6 +166,7 @@ class Nic {
 			   std::vector<uint8_t>& out) const;
 	uint32_t set_oid(uint32_t oid, const uint8_t* data, uint32_t length);
 	uint32_t set_offloads(const uint8_t* data, uint32_t length);
+	uint32_t set_parameter(const uint8_t* data, uint32_t length);
 	uint32_t set_rss(const uint8_t* data, uint32_t length);
 
 	/* tx.cpp */
@@ -230,6 +231,7 @@ class Nic {
 	bool rndis_ready_ = false;
 	bool table_sent_ = false;
 	uint32_t filter_ = 0;
+	std::array<uint8_t, 6> mac_; /* current address */
 	Rss rss_;
 	Offloads enabled_;
 	uint64_t offload_sets_ = 0;

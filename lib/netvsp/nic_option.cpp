@@ -165,6 +165,8 @@ std::string parse_nic_option(const std::string& key, const std::string& value, N
 		return boolean(key, value, config.monitor);
 	if (key == "link")
 		return boolean(key, value, config.link);
+	if (key == "set_mac")
+		return boolean(key, value, config.set_mac);
 	if (key == "csum") {
 		std::string error = checksums(key, value, config.tx_csum);
 		if (error.empty())
@@ -181,7 +183,7 @@ std::string parse_nic_option(const std::string& key, const std::string& value, N
 		return fault_script(value, config.faults);
 	return "unknown key '" + key +
 	       "'; known are name, endpoint, mac, mtu, queues, nvsp, section_size, max_packets, "
-	       "alignment, speed, monitor, link, csum, tx_csum, rx_csum, lso_max, fault";
+	       "alignment, speed, monitor, link, set_mac, csum, tx_csum, rx_csum, lso_max, fault";
 }
 
 } // namespace netvsp

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "config_parameter.hpp"
+
 namespace netvsp {
 
 namespace {
@@ -107,8 +109,10 @@ uint32_t Nic::query_oid(uint32_t oid, const uint8_t* input, uint32_t input_lengt
 		append_u32(out, filter_);
 		break;
 	case rndis::kOidPermanentAddress:
-	case rndis::kOidCurrentAddress:
 		append(out, config_.mac.data(), config_.mac.size());
+		break;
+	case rndis::kOidCurrentAddress:
+		append(out, mac_.data(), mac_.size());
 		break;
 	case rndis::kOidVendorDescription: {
 		static constexpr char kText[] = "netvsp emulated host";
@@ -169,11 +173,33 @@ uint32_t Nic::set_oid(uint32_t oid, const uint8_t* data, uint32_t length)
 		return set_rss(data, length);
 	case rndis::kOidOffloadParameters:
 		return set_offloads(data, length);
+	case rndis::kOidConfigParameter:
+		return set_parameter(data, length);
 	case kOidNetworkLayerAddresses:
 		return rndis::kStatusSuccess;
 	default:
 		return rndis::kStatusInvalidOid;
 	}
+}
+
+/* Hosts take every keyword, and act on those that they know. */
+uint32_t Nic::set_parameter(const uint8_t* data, uint32_t length)
+{
+	ConfigParameter p;
+	uint32_t status = read_config_parameter(data, length, p);
+	if (status != rndis::kStatusSuccess || p.type != ndis::kParameterString)
+		return status;
+	if (p.name == "NetworkAddress") {
+		/* Hyper-V lets a guest do so if the NIC may spoof addresses. */
+		if (!config_.set_mac)
+			return rndis::kStatusFailure;
+		return parse_network_address(p.text, mac_) ? rndis::kStatusSuccess
+							   : rndis::kStatusInvalidData;
+	}
+	if (p.text.empty() || p.text[0] < '0' || p.text[0] > '9')
+		return rndis::kStatusInvalidData;
+	set_offload_keyword(p.name, uint32_t(p.text[0] - '0'), offered_, enabled_);
+	return rndis::kStatusSuccess;
 }
 
 uint32_t Nic::set_offloads(const uint8_t* data, uint32_t length)

@@ -48,8 +48,7 @@ bool Nic::passes_filter(const uint8_t* frame, uint32_t length) const
 	if (length < 6)
 		return false;
 	if (!(frame[0] & 1))
-		return (filter_ & rndis::kFilterDirected) &&
-		       memcmp(frame, config_.mac.data(), 6) == 0;
+		return (filter_ & rndis::kFilterDirected) && memcmp(frame, mac_.data(), 6) == 0;
 	static constexpr uint8_t kBroadcast[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
 	if (memcmp(frame, kBroadcast, 6) == 0)
 		return filter_ & rndis::kFilterBroadcast;

@@ -36,6 +36,8 @@ TEST(NicOptionTest, Accepts)
 	EXPECT_TRUE(c.monitor);
 	EXPECT_EQ("", parse_nic_option("link", "down", c));
 	EXPECT_FALSE(c.link);
+	EXPECT_EQ("", parse_nic_option("set_mac", "no", c));
+	EXPECT_FALSE(c.set_mac);
 	EXPECT_EQ("", parse_nic_option("csum", "none", c));
 	EXPECT_EQ(0u, c.tx_csum | c.rx_csum);
 	EXPECT_EQ("", parse_nic_option("tx_csum", "ip4+udp6", c));
