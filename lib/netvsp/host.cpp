@@ -339,6 +339,16 @@ bool Host::set_link(const vmbus::Guid& instance, bool up)
 	});
 }
 
+bool Host::set_vf(const vmbus::Guid& instance, bool present, uint32_t serial)
+{
+	return impl_->run([&] {
+		Nic* nic = impl_->find(instance);
+		if (nic)
+			nic->set_vf(present, serial);
+		return nic != nullptr;
+	});
+}
+
 bool Host::stats(const vmbus::Guid& instance, NicStats& out)
 {
 	return impl_->run([&] {

@@ -64,6 +64,7 @@ struct NicStats {
 	uint64_t rx_packets = 0; /**< transfer-page packets to the guest */
 	uint64_t rx_frames = 0;
 	uint64_t rx_filtered = 0;     /**< frames that the packet filter kept from the guest */
+	uint64_t rx_to_vf = 0;	      /**< frames that the VF got, as the data path is there */
 	uint64_t rx_csum_bad = 0;     /**< told to have a bad checksum */
 	uint64_t rx_vlan = 0;	      /**< whose tag went into the info for it */
 	uint64_t rx_no_buffer = 0;    /**< times the receive buffer or the ring was full */
@@ -73,6 +74,8 @@ struct NicStats {
 	uint32_t channels_open = 0;
 	uint32_t nvsp_version = 0; /**< negotiated; 0 = none */
 	uint32_t packet_filter = 0;
+	bool vf_told = false;	      /**< the guest knows of a VF */
+	bool data_path_vf = false;    /**< and has chosen it */
 	std::array<uint8_t, 6> mac{}; /**< current address */
 	uint32_t ndis_version = 0;    /**< ndis::version(); 0 = the guest told none */
 	uint64_t capabilities = 0;    /**< nvsp::kCap... of the guest's NDIS_CONFIG */
@@ -103,6 +106,13 @@ class Host {
 	bool reoffer_nic(const vmbus::Guid& instance);
 	/** Connects or disconnects the medium; the guest gets an RNDIS indication. */
 	bool set_link(const vmbus::Guid& instance, bool up);
+	/**
+	 * Gives the NIC a virtual function or takes it away. The guest is told by NVSP if it can
+	 * have one (NVSP 4, SR-IOV in NDIS_CONFIG), now or when it comes; a VF that goes takes the
+	 * data path back to the NIC. The PCI device itself is somebody else's.
+	 * @param serial how the guest finds the PCI device
+	 */
+	bool set_vf(const vmbus::Guid& instance, bool present, uint32_t serial);
 	bool stats(const vmbus::Guid& instance, NicStats& out);
 	std::vector<vmbus::Guid> nics();
 

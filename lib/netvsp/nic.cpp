@@ -70,6 +70,8 @@ void Nic::stats(NicStats& out) const
 		out.channels_open += channel->open;
 	out.nvsp_version = version_;
 	out.packet_filter = filter_;
+	out.vf_told = vf_told_;
+	out.data_path_vf = data_path_vf_;
 	out.mac = mac_;
 	out.ndis_version = ndis_version_;
 	out.capabilities = capabilities_;
@@ -95,6 +97,7 @@ void Nic::disconnect()
 	close(*channels_[0]); /* takes the subchannels along */
 	channels_.resize(1);
 	channels_[0]->relid = 0;
+	data_path_vf_ = false;
 	reset();
 }
 
@@ -108,6 +111,8 @@ void Nic::reset()
 	have_ndis_config_ = false;
 	rndis_ready_ = false;
 	table_sent_ = false;
+	vf_told_ = false;
+	data_path_lost_ = false;
 	filter_ = 0;
 	mac_ = config_.mac;
 	rss_.disable();
@@ -373,6 +378,8 @@ bool Nic::pass()
 			work |= serve(*channels_[i]);
 	if (stats_.tx_frames != sent)
 		endpoint_->flush();
+	if (vf_present_ || vf_told_ || data_path_lost_)
+		tell_vf();
 	if (offloads_changed_)
 		indicate_offloads();
 	if (!table_sent_ && channels_.size() > 1)

@@ -4,6 +4,7 @@
  *
  * nic.cpp            channels opening and closing, the pass over them, errors
  * nvsp_control.cpp   NVSP: versions, buffers, subchannels
+ * vf.cpp             the virtual function: whether there is one, and the data path
  * rndis_control.cpp  RNDIS requests and indications
  * oid.cpp            what OIDs read and write
  * tx.cpp             frames from the guest; tx_offload.cpp is what it does to them
@@ -112,6 +113,8 @@ class Nic {
 	void buffer_lost(uint32_t gpadl);
 
 	void set_link(bool up);
+	/** A virtual function for this NIC comes or goes. */
+	void set_vf(bool present, uint32_t serial);
 
 	/** One pass over the channels and the endpoint. @return whether there was work */
 	bool pass();
@@ -141,6 +144,7 @@ class Nic {
 	void send_nvsp(Channel& channel, const nvsp::Message& message, const void* more = nullptr,
 		       uint32_t more_length = 0);
 	bool reply_room(Channel& channel);
+	void ask_nvsp(Channel& channel, const nvsp::Message& message, uint64_t transaction);
 	void handle_nvsp(Channel& channel, const Packet& packet, const nvsp::Message& message,
 			 uint32_t length);
 	void nvsp_init(Channel& channel, const Packet& packet, const nvsp::Message& message);
@@ -151,6 +155,11 @@ class Nic {
 	void nvsp_revoke(Channel& channel, const nvsp::Message& message, bool receive);
 	void nvsp_subchannels(Channel& channel, const Packet& packet, const nvsp::Message& message);
 	void send_indirection_table();
+
+	/* vf.cpp */
+	bool completes_vf_message(uint64_t transaction) const;
+	void tell_vf();
+	void switch_data_path(bool to_vf);
 
 	/* rndis_control.cpp */
 	void handle_rndis_control(Channel& channel, const Packet& packet, const uint8_t* data,
@@ -221,6 +230,9 @@ class Nic {
 	bool link_up_;
 	bool endpoint_full_ = false;
 	uint32_t tx_count_ = 0; /* for the fault tx-fail */
+	bool vf_present_ = false;
+	uint32_t vf_serial_ = 0;
+	bool data_path_vf_ = false;
 
 	/* What the guest negotiated. */
 	uint32_t version_ = 0;
@@ -230,6 +242,9 @@ class Nic {
 	bool have_ndis_config_ = false;
 	bool rndis_ready_ = false;
 	bool table_sent_ = false;
+	bool vf_told_ = false; /* the guest knows of a VF */
+	uint32_t vf_told_serial_ = 0;
+	bool data_path_lost_ = false; /* the guest is to be told that its VF took the data path */
 	uint32_t filter_ = 0;
 	std::array<uint8_t, 6> mac_; /* current address */
 	Rss rss_;

@@ -38,6 +38,13 @@ void Nic::send_nvsp(Channel& channel, const nvsp::Message& message, const void* 
 	channel.out.write(vmbus::PacketType::kInband, 0, 0, nullptr, 0, buffer, size + more_length);
 }
 
+/* The same where the guest is asked for a completion. */
+void Nic::ask_nvsp(Channel& channel, const nvsp::Message& message, uint64_t transaction)
+{
+	channel.out.write(vmbus::PacketType::kInband, vmbus::kFlagCompletionRequested, transaction,
+			  nullptr, 0, &message, nvsp::message_size(version_));
+}
+
 void Nic::handle_nvsp(Channel& channel, const Packet& packet, const nvsp::Message& message,
 		      uint32_t length)
 {
@@ -94,7 +101,7 @@ void Nic::handle_nvsp(Channel& channel, const Packet& packet, const nvsp::Messag
 	case nvsp::kSwitchDataPath: {
 		if (version_ < nvsp::kVersion4 || !needs(sizeof(nvsp::SwitchDataPath)))
 			break;
-		/* There is no VF: only the synthetic path can be asked for, and is in use. */
+		switch_data_path(message.data_path.active == nvsp::kDataPathVf);
 		if (packet.wants_completion())
 			send_completion(channel, packet.descriptor.transaction_id, nullptr, 0);
 		return;

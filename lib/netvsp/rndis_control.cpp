@@ -126,6 +126,7 @@ void Nic::handle_rndis_control(Channel& channel, const Packet& packet, const uin
 		answer.packet_alignment_factor = config_.alignment_shift;
 		rndis_ready_ = !fail;
 		rndis_send(channel, &answer, sizeof(answer));
+		tell_vf();
 		return;
 	}
 	case rndis::kQuery: {

@@ -34,6 +34,8 @@ constexpr uint32_t packet_space(uint32_t frames)
 void Nic::handle_rx_completion(Channel& channel, const Packet& packet)
 {
 	uint64_t id = packet.descriptor.transaction_id;
+	if (channel.index == 0 && completes_vf_message(id))
+		return;
 	bool good = id < kControlIds ? channel.index == 0 && receive_buffer_.complete_control(id)
 				     : receive_buffer_.complete(id, channel.index);
 	if (!good)
@@ -221,6 +223,11 @@ bool Nic::receive_pass()
 			break;
 		}
 		work = true;
+		if (data_path_vf_) { /* the switch gives it to the VF */
+			stats_.rx_to_vf++;
+			receive_buffer_.give(index);
+			continue;
+		}
 		if (!passes_filter(frame, length)) {
 			stats_.rx_filtered++;
 			receive_buffer_.give(index);
