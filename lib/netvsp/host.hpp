@@ -20,6 +20,7 @@
 
 #include "endpoints/endpoint.hpp"
 #include "offload.hpp"
+#include "rss.hpp"
 
 namespace netvsp {
 
@@ -34,11 +35,13 @@ struct NicConfig {
 	uint32_t max_packets = 8;     /**< RNDIS messages per packet, INITIALIZE reply */
 	uint32_t alignment_shift = 3;
 	uint64_t speed_mbps = 40000;
-	bool monitor = false;		 /**< channels have a monitor id */
-	bool link = true;		 /**< medium connected at start */
-	bool set_mac = true;		 /**< the guest may change its address */
-	uint32_t tx_csum = kChecksumAll; /**< Checksum bits that the host computes */
-	uint32_t rx_csum = kChecksumAll; /**< and verifies, for guests that ask for it */
+	bool monitor = false; /**< channels have a monitor id */
+	bool link = true;     /**< medium connected at start */
+	bool set_mac = true;  /**< the guest may change its address */
+	uint32_t rss_types = kHashTcpIpv4 | kHashTcpIpv6 | kHashUdpIpv4 |
+			     kHashUdpIpv6; /**< beside IPv4 and IPv6, which go without saying */
+	uint32_t tx_csum = kChecksumAll;   /**< Checksum bits that the host computes */
+	uint32_t rx_csum = kChecksumAll;   /**< and verifies, for guests that ask for it */
 	uint32_t lso_max = 62780; /**< TCP payload of a large send (vmswitch's), 0 = no LSO */
 	std::vector<std::string> faults; /**< fault script, see fault.hpp */
 };
@@ -106,6 +109,15 @@ class Host {
 	bool reoffer_nic(const vmbus::Guid& instance);
 	/** Connects or disconnects the medium; the guest gets an RNDIS indication. */
 	bool set_link(const vmbus::Guid& instance, bool up);
+	/** Changes the link speed, 1..400000 Mbit/s; the guest gets an RNDIS indication of it. */
+	bool set_speed(const vmbus::Guid& instance, uint64_t mbps);
+	/** Tells the guest that the network behind the NIC is another one (after a migration). */
+	bool change_network(const vmbus::Guid& instance);
+	/** Changes what the host offers; a guest that loses something gets an indication. */
+	bool set_offloads(const vmbus::Guid& instance, const Offloads& offered);
+	/** Sends any RNDIS status indication, with at most 256 bytes behind it. */
+	bool indicate(const vmbus::Guid& instance, uint32_t status,
+		      const std::vector<uint8_t>& payload = {});
 	/**
 	 * Gives the NIC a virtual function or takes it away. The guest is told by NVSP if it can
 	 * have one (NVSP 4, SR-IOV in NDIS_CONFIG), now or when it comes; a VF that goes takes the

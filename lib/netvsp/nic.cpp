@@ -119,6 +119,7 @@ void Nic::reset()
 	enabled_ = {};
 	offload_sets_ = 0;
 	offloads_changed_ = false;
+	indications_.clear();
 	receive_buffer_.detach();
 	receive_gpadl_ = 0;
 	send_buffer_ = nullptr;
@@ -235,6 +236,33 @@ void Nic::set_link(bool up)
 		return;
 	link_up_ = up;
 	indicate(up ? rndis::kStatusMediaConnect : rndis::kStatusMediaDisconnect);
+	finish(*channels_[0]);
+}
+
+void Nic::set_speed(uint64_t mbps)
+{
+	if (mbps == config_.speed_mbps)
+		return;
+	config_.speed_mbps = mbps;
+	const uint32_t speed = link_speed();
+	indicate(rndis::kStatusLinkSpeedChange, &speed, sizeof(speed));
+	finish(*channels_[0]);
+}
+
+void Nic::send_indication(uint32_t status, const void* payload, uint32_t length)
+{
+	indicate(status, payload, length);
+	finish(*channels_[0]);
+}
+
+void Nic::set_offered(const Offloads& offered)
+{
+	offered_ = offered;
+	Offloads left = enabled_ & offered_;
+	if (left == enabled_)
+		return;
+	enabled_ = left;
+	indicate_offloads();
 	finish(*channels_[0]);
 }
 
@@ -378,6 +406,7 @@ bool Nic::pass()
 			work |= serve(*channels_[i]);
 	if (stats_.tx_frames != sent)
 		endpoint_->flush();
+	send_indications();
 	if (vf_present_ || vf_told_ || data_path_lost_)
 		tell_vf();
 	if (offloads_changed_)

@@ -13,6 +13,7 @@
 #pragma once
 
 #include <array>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <string>
@@ -113,6 +114,11 @@ class Nic {
 	void buffer_lost(uint32_t gpadl);
 
 	void set_link(bool up);
+	void set_speed(uint64_t mbps);
+	/** What the host offers from now on; the guest loses what is not among it. */
+	void set_offered(const Offloads& offered);
+	/** Sends any status indication; what is behind it must fit a sub-allocation. */
+	void send_indication(uint32_t status, const void* payload, uint32_t length);
 	/** A virtual function for this NIC comes or goes. */
 	void set_vf(bool present, uint32_t serial);
 
@@ -167,10 +173,12 @@ class Nic {
 	void rndis_query(Channel& channel, const rndis::OidRequest& request, const uint8_t* input,
 			 uint32_t input_length);
 	bool rndis_send(Channel& channel, const void* message, uint32_t length, bool answer = true);
-	bool indicate(uint32_t status, const void* payload = nullptr, uint32_t length = 0);
+	void indicate(uint32_t status, const void* payload = nullptr, uint32_t length = 0);
 	void indicate_offloads();
+	void send_indications();
 
 	/* oid.cpp */
+	uint32_t link_speed() const;
 	uint32_t query_oid(uint32_t oid, const uint8_t* input, uint32_t input_length,
 			   std::vector<uint8_t>& out) const;
 	uint32_t set_oid(uint32_t oid, const uint8_t* data, uint32_t length);
@@ -250,7 +258,8 @@ class Nic {
 	Rss rss_;
 	Offloads enabled_;
 	uint64_t offload_sets_ = 0;
-	bool offloads_changed_ = false; /* the guest is to be told */
+	bool offloads_changed_ = false;		       /* the guest is to be told */
+	std::deque<std::vector<uint8_t>> indications_; /* that wait for room */
 	ReceiveBuffer receive_buffer_;
 	uint16_t receive_buffer_id_ = 0;
 	uint32_t receive_gpadl_ = 0;

@@ -93,30 +93,44 @@ std::string nvsp_version(const std::string& value, uint32_t& out)
 	       "0x60001)";
 }
 
-/* "all", "none", or some of the kinds with '+' between them */
-std::string checksums(const std::string& key, const std::string& value, uint32_t& out)
+struct NamedBit {
+	const char* name;
+	uint32_t bit;
+};
+constexpr NamedBit kChecksums[] = {{"ip4", kChecksumIp4},
+				   {"tcp4", kChecksumTcp4},
+				   {"udp4", kChecksumUdp4},
+				   {"tcp6", kChecksumTcp6},
+				   {"udp6", kChecksumUdp6}};
+constexpr NamedBit kRssTypes[] = {{"tcp4", kHashTcpIpv4},
+				  {"udp4", kHashUdpIpv4},
+				  {"tcp6", kHashTcpIpv6},
+				  {"udp6", kHashUdpIpv6}};
+
+/* "all", "none", or some of the names with '+' between them */
+template <size_t N>
+std::string bits(const std::string& key, const std::string& value, const NamedBit (&known)[N],
+		 uint32_t& out)
 {
-	static constexpr struct {
-		const char* name;
-		uint32_t bits;
-	} kKnown[] = {{"none", 0},
-		      {"all", kChecksumAll},
-		      {"ip4", kChecksumIp4},
-		      {"tcp4", kChecksumTcp4},
-		      {"udp4", kChecksumUdp4},
-		      {"tcp6", kChecksumTcp6},
-		      {"udp6", kChecksumUdp6}};
-	uint32_t bits = 0;
-	for (const std::string& name : split(value)) {
-		auto known = std::find_if(std::begin(kKnown), std::end(kKnown),
-					  [&](auto& k) { return name == k.name; });
-		if (known == std::end(kKnown))
-			return key + "=" + value +
-			       ": must be all, none, or some of ip4, tcp4, udp4, tcp6, udp6 with "
-			       "'+' between them";
-		bits |= known->bits;
+	uint32_t all = 0;
+	uint32_t wanted = 0;
+	std::string names;
+	for (const NamedBit& k : known) {
+		all |= k.bit;
+		names += (names.empty() ? "" : ", ") + std::string(k.name);
 	}
-	out = bits;
+	for (const std::string& name : split(value)) {
+		auto k = std::find_if(std::begin(known), std::end(known),
+				      [&](const NamedBit& n) { return name == n.name; });
+		if (name == "all")
+			wanted |= all;
+		else if (k != std::end(known))
+			wanted |= k->bit;
+		else if (name != "none")
+			return key + "=" + value + ": must be all, none, or some of " + names +
+			       " with '+' between them";
+	}
+	out = wanted;
 	return {};
 }
 
@@ -167,23 +181,26 @@ std::string parse_nic_option(const std::string& key, const std::string& value, N
 		return boolean(key, value, config.link);
 	if (key == "set_mac")
 		return boolean(key, value, config.set_mac);
+	if (key == "rss")
+		return bits(key, value, kRssTypes, config.rss_types);
 	if (key == "csum") {
-		std::string error = checksums(key, value, config.tx_csum);
+		std::string error = bits(key, value, kChecksums, config.tx_csum);
 		if (error.empty())
 			config.rx_csum = config.tx_csum;
 		return error;
 	}
 	if (key == "tx_csum")
-		return checksums(key, value, config.tx_csum);
+		return bits(key, value, kChecksums, config.tx_csum);
 	if (key == "rx_csum")
-		return checksums(key, value, config.rx_csum);
+		return bits(key, value, kChecksums, config.rx_csum);
 	if (key == "lso_max")
 		return number(key, value, 0, 262144, config.lso_max);
 	if (key == "fault")
 		return fault_script(value, config.faults);
 	return "unknown key '" + key +
 	       "'; known are name, endpoint, mac, mtu, queues, nvsp, section_size, max_packets, "
-	       "alignment, speed, monitor, link, set_mac, csum, tx_csum, rx_csum, lso_max, fault";
+	       "alignment, speed, monitor, link, set_mac, rss, csum, tx_csum, rx_csum, lso_max, "
+	       "fault";
 }
 
 } // namespace netvsp

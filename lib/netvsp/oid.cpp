@@ -21,10 +21,10 @@ struct RssCapabilities {
 static_assert(sizeof(RssCapabilities) == 20);
 constexpr uint16_t kRssCapabilitiesSize = 18; /* on the wire, without the padding */
 constexpr uint32_t kRssCapToeplitz = 0x1;
-constexpr uint32_t kRssCapTcpIpv4 = 0x100;
-constexpr uint32_t kRssCapTcpIpv6 = 0x200;
-constexpr uint32_t kRssCapUdpIpv4 = 0x800;
-constexpr uint32_t kRssCapUdpIpv6 = 0x1000;
+constexpr std::pair<uint32_t, uint32_t> kRssCapOfType[] = {{kHashTcpIpv4, 0x100},
+							   {kHashTcpIpv6, 0x200},
+							   {kHashUdpIpv4, 0x800},
+							   {kHashUdpIpv6, 0x1000}};
 
 /* NDIS_RECEIVE_SCALE_PARAMETERS, up to where the host reads */
 struct RssParameters {
@@ -89,6 +89,12 @@ void append_offload(std::vector<uint8_t>& out, ndis::Offload offload, uint32_t n
 
 } // namespace
 
+/* As RNDIS has it, in units of 100 bit/s. */
+uint32_t Nic::link_speed() const
+{
+	return uint32_t(std::min<uint64_t>(config_.speed_mbps * 10000, 0xffffffff));
+}
+
 uint32_t Nic::query_oid(uint32_t oid, const uint8_t* input, uint32_t input_length,
 			std::vector<uint8_t>& out) const
 {
@@ -100,7 +106,7 @@ uint32_t Nic::query_oid(uint32_t oid, const uint8_t* input, uint32_t input_lengt
 		append_u32(out, mtu_);
 		break;
 	case rndis::kOidLinkSpeed:
-		append_u32(out, config_.speed_mbps * 10000);
+		append_u32(out, link_speed());
 		break;
 	case rndis::kOidMediaConnectStatus:
 		append_u32(out, link_up_ ? 0 : 1);
@@ -122,8 +128,10 @@ uint32_t Nic::query_oid(uint32_t oid, const uint8_t* input, uint32_t input_lengt
 	case rndis::kOidReceiveScaleCapabilities: {
 		RssCapabilities caps{};
 		caps.header = {ndis::kTypeRssCapabilities, 2, kRssCapabilitiesSize};
-		caps.flags = kRssCapToeplitz | kRssCapTcpIpv4 | kRssCapTcpIpv6 | kRssCapUdpIpv4 |
-			     kRssCapUdpIpv6;
+		caps.flags = kRssCapToeplitz;
+		for (auto [type, flag] : kRssCapOfType)
+			if (config_.rss_types & type)
+				caps.flags |= flag;
 		caps.interrupt_messages = 1;
 		caps.receive_queues = config_.queues;
 		caps.table_entries = kRssTableSize;
@@ -233,7 +241,9 @@ uint32_t Nic::set_rss(const uint8_t* data, uint32_t length)
 	for (uint32_t channel : table)
 		if (channel >= config_.queues)
 			return rndis::kStatusInvalidData;
-	rss_.enable(p.hash_information & ~kHashFunctionMask, data + p.key_offset, table);
+	/* A type that was not offered is not refused, it is not used. */
+	rss_.enable(p.hash_information & (config_.rss_types | kHashIpv4 | kHashIpv6),
+		    data + p.key_offset, table);
 	return rndis::kStatusSuccess;
 }
 

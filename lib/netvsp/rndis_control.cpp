@@ -8,7 +8,8 @@ namespace netvsp {
 namespace {
 
 constexpr uint32_t kMaxControlMessage = 4096;
-constexpr uint32_t kMaxIndication = 256; /* bytes behind the status */
+constexpr size_t kMaxIndications = 64;	      /* that wait for room */
+constexpr uint32_t kControlIdsForAnswers = 4; /* which indications leave alone */
 constexpr uint32_t kMaxTransferSize = 0xefffffff;
 constexpr uint32_t kDeviceConnectionless = 1;
 
@@ -56,25 +57,40 @@ bool Nic::rndis_send(Channel& channel, const void* message, uint32_t length, boo
 	return true;
 }
 
-/* @return false if it was not sent: nobody is there, or there is no room */
-bool Nic::indicate(uint32_t status, const void* payload, uint32_t length)
+/* A guest that is not there finds things out by itself when it comes. */
+void Nic::indicate(uint32_t status, const void* payload, uint32_t length)
 {
 	Channel& primary = *channels_[0];
-	if (!primary.open || primary.silent || !rndis_ready_ || !primary.out.fits(128))
-		return false;
-	uint8_t bytes[sizeof(rndis::IndicateStatus) + kMaxIndication];
-	if (length > kMaxIndication)
-		return false;
+	if (!primary.open || primary.silent || !rndis_ready_)
+		return;
 	rndis::IndicateStatus message{};
 	message.hdr = {rndis::kIndicateStatus, uint32_t(sizeof(message)) + length};
 	message.status = status;
 	if (length != 0) {
 		message.buffer_length = length;
 		message.buffer_offset = sizeof(message) - rndis::kOffsetBase;
-		memcpy(bytes + sizeof(message), payload, length);
 	}
-	memcpy(bytes, &message, sizeof(message));
-	return rndis_send(primary, bytes, message.hdr.length, false);
+	if (indications_.size() == kMaxIndications)
+		indications_.pop_front();
+	auto& bytes = indications_.emplace_back(message.hdr.length);
+	memcpy(bytes.data(), &message, sizeof(message));
+	if (length != 0)
+		memcpy(bytes.data() + sizeof(message), payload, length);
+	send_indications();
+}
+
+/* What finds no room is sent in a later pass, and leaves room for answers. */
+void Nic::send_indications()
+{
+	Channel& primary = *channels_[0];
+	if (!primary.open || primary.silent)
+		return;
+	while (!indications_.empty() && primary.out.fits(128) &&
+	       receive_buffer_.control_free() > kControlIdsForAnswers) {
+		const auto& bytes = indications_.front();
+		rndis_send(primary, bytes.data(), uint32_t(bytes.size()), false);
+		indications_.pop_front();
+	}
 }
 
 /* Hosts tell what is in force whenever the guest or somebody else changed it. */
@@ -83,8 +99,8 @@ void Nic::indicate_offloads()
 	ndis::Offload offload = ndis_offload(enabled_, config_.lso_max);
 	offload.header.revision = ndis_offload_revision(ndis_version_);
 	offload.header.size = ndis_offload_size(offload.header.revision);
-	if (indicate(rndis::kStatusOffloadConfig, &offload, offload.header.size))
-		offloads_changed_ = false;
+	offloads_changed_ = false;
+	indicate(rndis::kStatusOffloadConfig, &offload, offload.header.size);
 }
 
 void Nic::handle_rndis_control(Channel& channel, const Packet& packet, const uint8_t* data,

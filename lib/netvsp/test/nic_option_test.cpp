@@ -36,6 +36,9 @@ TEST(NicOptionTest, Accepts)
 	EXPECT_TRUE(c.monitor);
 	EXPECT_EQ("", parse_nic_option("link", "down", c));
 	EXPECT_FALSE(c.link);
+	EXPECT_EQ("", parse_nic_option("rss", "tcp4+tcp6", c));
+	EXPECT_EQ(uint32_t(netvsp::kHashTcpIpv4 | netvsp::kHashTcpIpv6), c.rss_types);
+	EXPECT_EQ("", parse_nic_option("rss", "all", c));
 	EXPECT_EQ("", parse_nic_option("set_mac", "no", c));
 	EXPECT_FALSE(c.set_mac);
 	EXPECT_EQ("", parse_nic_option("csum", "none", c));
@@ -72,6 +75,7 @@ TEST(NicOptionTest, RefusesAndNamesTheRange)
 	refused("alignment", "13", "0..12");
 	refused("speed", "0", "1..");
 	refused("monitor", "maybe", "0 or 1");
+	refused("rss", "ip4", "udp6");
 	refused("csum", "", "all, none");
 	refused("tx_csum", "ip4+sctp", "udp4");
 	refused("lso_max", "262145", "0..262144");

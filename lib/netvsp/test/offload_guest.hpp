@@ -64,7 +64,10 @@ inline std::vector<uint8_t> message_with(const std::string& frame, const Infos& 
 	m.data_length = uint32_t(frame.size());
 	m.ppi_offset = infos.empty() ? 0 : uint32_t(sizeof(m)) - rndis::kOffsetBase;
 	m.ppi_length = ppi;
-	auto bytes = bytes_of(m);
+	std::vector<uint8_t> bytes;
+	bytes.reserve(m.hdr.length);
+	auto header = bytes_of(m);
+	bytes.insert(bytes.end(), header.begin(), header.end());
 	for (auto [type, value] : infos) {
 		uint32_t info[4] = {16, type, 12, value};
 		auto b = bytes_of(info);

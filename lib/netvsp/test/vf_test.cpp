@@ -123,7 +123,7 @@ TEST_F(VfTest, FramesTakeTheChosenPath)
 	EXPECT_EQ(5u, stats().rx_to_vf);
 	EXPECT_EQ(0u, stats().suballocations_in_use);
 	/* the NIC can still be sent over */
-	EXPECT_EQ(nvsp::kStatusSuccess, guest->transmit(Guest::packet_message(f)));
+	EXPECT_EQ(nvsp::kStatusSuccess, guest->transmit(message_with(f, {})));
 	EXPECT_EQ(1u, endpoint->sent.size());
 	choose(nvsp::kDataPathSynthetic);
 	EXPECT_FALSE(stats().data_path_vf);
