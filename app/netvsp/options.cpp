@@ -36,6 +36,7 @@ An emulated Hyper-V host: offers synthetic NICs to a guest that connects to a UN
                       lso_max=0..262144  payload of a large send, 0 = no LSO, default 62780
                       rss=all|none|tcp4+udp4+tcp6+udp6
                                        what RSS may hash beside addresses, default all
+                      rsc=0|1          whether received segments may be joined, default 1
                       set_mac=0|1      whether the guest may change its address, default 1
                       section_size, max_packets, alignment, speed, monitor, link, fault
   --cpu LIST        CPUs to run on, like 2 or 2,4-6

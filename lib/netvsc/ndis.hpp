@@ -161,6 +161,9 @@ inline constexpr uint32_t kRxChecksumIpFailed = 1u << 2;
 inline constexpr uint32_t kRxChecksumTcpOk = 1u << 3;
 inline constexpr uint32_t kRxChecksumUdpOk = 1u << 4;
 inline constexpr uint32_t kRxChecksumIpOk = 1u << 5;
+/* Verified, but what the header has is not the packet's: it was made of several segments. */
+inline constexpr uint32_t kRxChecksumTcpValueInvalid = 1u << 7;
+inline constexpr uint32_t kRxChecksumIpValueInvalid = 1u << 8;
 
 /* Per-packet info rndis::kPpiLso */
 inline constexpr uint32_t kLsoV2 = 1u << 30;
@@ -186,6 +189,19 @@ constexpr uint32_t vlan_info(uint16_t tag)
 }
 static_assert(vlan_tag(5 | 8 | 0x123 << 4) == 0xb123);
 static_assert(vlan_info(0xb123) == (5 | 8 | 0x123 << 4));
+
+/** Per-packet info rndis::kPpiPacketId: parts of one packet follow each other in the ranges of one
+ *  transfer-page packet. The first has the headers and all other infos, the rest is payload. */
+struct PacketId {
+	uint8_t version;
+	uint8_t flags;
+	uint16_t id;
+};
+static_assert(sizeof(PacketId) == 4);
+inline constexpr uint8_t kPacketIdVersion1 = 1;
+inline constexpr uint8_t kPacketIdPart = 1u << 0;
+inline constexpr uint8_t kPacketIdFirst = 1u << 1;
+inline constexpr uint8_t kPacketIdLast = 1u << 2;
 
 /** RNDIS's information of OID_GEN_RNDIS_CONFIG_PARAMETER; offsets count from its start, name and
  *  value are UTF-16 without a terminating zero. */

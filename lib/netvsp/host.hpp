@@ -43,6 +43,7 @@ struct NicConfig {
 	uint32_t tx_csum = kChecksumAll;   /**< Checksum bits that the host computes */
 	uint32_t rx_csum = kChecksumAll;   /**< and verifies, for guests that ask for it */
 	uint32_t lso_max = 62780; /**< TCP payload of a large send (vmswitch's), 0 = no LSO */
+	bool rsc = true;	  /**< received segments are joined for guests that ask for it */
 	std::vector<std::string> faults; /**< fault script, see fault.hpp */
 };
 
@@ -69,6 +70,8 @@ struct NicStats {
 	uint64_t rx_filtered = 0;     /**< frames that the packet filter kept from the guest */
 	uint64_t rx_to_vf = 0;	      /**< frames that the VF got, as the data path is there */
 	uint64_t rx_csum_bad = 0;     /**< told to have a bad checksum */
+	uint64_t rx_rsc = 0;	      /**< packets made of several frames */
+	uint64_t rx_rsc_frames = 0;   /**< of which they were made */
 	uint64_t rx_vlan = 0;	      /**< whose tag went into the info for it */
 	uint64_t rx_no_buffer = 0;    /**< times the receive buffer or the ring was full */
 	uint64_t interrupts = 0;      /**< signals to the guest */

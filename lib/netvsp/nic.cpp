@@ -14,12 +14,13 @@ namespace {
 
 constexpr uint32_t kPacketsPerPass = 512; /* of one channel, so that others have their turn */
 
-Offloads offered(const NicConfig& config)
+Offloads configured(const NicConfig& config)
 {
 	Offloads out;
 	out.tx_checksum = config.tx_csum & kChecksumAll;
 	out.rx_checksum = config.rx_csum & kChecksumAll;
 	out.lso4 = out.lso6 = config.lso_max != 0;
+	out.rsc4 = out.rsc6 = config.rsc;
 	return out;
 }
 
@@ -39,7 +40,7 @@ Nic::Nic(const NicConfig& config, const vmbus::Guid& guid, std::unique_ptr<Endpo
 	  endpoint_(std::move(endpoint)),
 	  faults_(faults),
 	  log_(log),
-	  offered_(offered(config)),
+	  offered_(configured(config)),
 	  link_up_(config.link),
 	  mac_(config.mac),
 	  scratch_(16 * 1024)

@@ -27,6 +27,7 @@
 #include "host.hpp"
 #include "receive_buffer.hpp"
 #include "ring.hpp"
+#include "rsc.hpp"
 #include "rss.hpp"
 #include "tx_offload.hpp"
 
@@ -58,6 +59,20 @@ class GuestLink {
 	virtual void rescind(Nic& nic, uint32_t index) = 0;
 };
 
+/** A frame, or a part of a packet, in a sub-allocation of the receive buffer. */
+struct RxFrame {
+	uint32_t index = ReceiveBuffer::kNone; /* of the sub-allocation */
+	uint32_t offset = 0;		       /* in it */
+	uint32_t length = 0;
+	uint32_t checksum = 0; /* if verified */
+	uint16_t tag = 0;
+	bool verified = false;
+	bool tagged = false;
+	bool part = false;
+	ndis::PacketId id{}; /* of the packet that it is a part of */
+	Rss::Result rss{0, 0, 0};
+};
+
 struct Channel {
 	uint32_t index = 0;
 	uint32_t relid = 0; /**< 0 = not offered */
@@ -83,6 +98,12 @@ struct Channel {
 	uint32_t rx_count = 0;
 	std::array<uint32_t, nvsp::kMaxFramesPerReceive> rx_index;
 	std::array<vmbus::TransferPageRange, nvsp::kMaxFramesPerReceive> rx_range;
+
+	/* The packet that the newest of them may be joined with. */
+	RscPacket rsc;
+	RxFrame rsc_first;
+	RxFrame rsc_last;
+	uint16_t rsc_id = 0;
 };
 
 class Nic {
@@ -179,6 +200,7 @@ class Nic {
 
 	/* oid.cpp */
 	uint32_t link_speed() const;
+	Offloads offered() const;
 	uint32_t query_oid(uint32_t oid, const uint8_t* input, uint32_t input_length,
 			   std::vector<uint8_t>& out) const;
 	uint32_t set_oid(uint32_t oid, const uint8_t* data, uint32_t length);
@@ -206,21 +228,14 @@ class Nic {
 	bool copy_from_pieces(uint32_t offset, void* to, uint32_t length) const;
 
 	/* rx.cpp */
-	struct RxFrame {
-		uint32_t index = ReceiveBuffer::kNone; /* of the sub-allocation */
-		uint32_t offset = 0;		       /* in it */
-		uint32_t length = 0;
-		uint32_t checksum = 0; /* if verified */
-		uint16_t tag = 0;
-		bool verified = false;
-		bool tagged = false;
-		Rss::Result rss{0, 0, 0};
-	};
 	void handle_rx_completion(Channel& channel, const Packet& packet);
 	bool receiving() const;
 	bool receive_pass();
 	bool passes_filter(const uint8_t* frame, uint32_t length) const;
 	RxFrame inspect(uint32_t index, uint32_t length);
+	void write_headers(const RxFrame& frame);
+	bool rsc_wanted(bool v6) const;
+	RxFrame coalesce(Channel& channel, const RxFrame& frame);
 	bool queue_frame(Channel& channel, const RxFrame& frame);
 	void flush_rx(Channel& channel);
 	void rx_faults(Channel& channel);

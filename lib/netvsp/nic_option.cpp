@@ -183,6 +183,8 @@ std::string parse_nic_option(const std::string& key, const std::string& value, N
 		return boolean(key, value, config.set_mac);
 	if (key == "rss")
 		return bits(key, value, kRssTypes, config.rss_types);
+	if (key == "rsc")
+		return boolean(key, value, config.rsc);
 	if (key == "csum") {
 		std::string error = bits(key, value, kChecksums, config.tx_csum);
 		if (error.empty())
@@ -200,6 +202,7 @@ std::string parse_nic_option(const std::string& key, const std::string& value, N
 	return "unknown key '" + key +
 	       "'; known are name, endpoint, mac, mtu, queues, nvsp, section_size, max_packets, "
 	       "alignment, speed, monitor, link, set_mac, rss, csum, tx_csum, rx_csum, lso_max, "
+	       "rsc, "
 	       "fault";
 }
 

@@ -95,6 +95,15 @@ uint32_t Nic::link_speed() const
 	return uint32_t(std::min<uint64_t>(config_.speed_mbps * 10000, 0xffffffff));
 }
 
+/* A guest has to know the info by which parts of a packet are told. */
+Offloads Nic::offered() const
+{
+	Offloads out = offered_;
+	if (version_ < nvsp::kVersion61 || !(capabilities_ & nvsp::kCapRsc))
+		out.rsc4 = out.rsc6 = false;
+	return out;
+}
+
 uint32_t Nic::query_oid(uint32_t oid, const uint8_t* input, uint32_t input_length,
 			std::vector<uint8_t>& out) const
 {
@@ -139,7 +148,7 @@ uint32_t Nic::query_oid(uint32_t oid, const uint8_t* input, uint32_t input_lengt
 		break;
 	}
 	case rndis::kOidOffloadCapabilities:
-		append_offload(out, ndis_offload(offered_, config_.lso_max), ndis_version_, input,
+		append_offload(out, ndis_offload(offered(), config_.lso_max), ndis_version_, input,
 			       input_length);
 		break;
 	case rndis::kOidOffloadCurrentConfig:
@@ -206,13 +215,13 @@ uint32_t Nic::set_parameter(const uint8_t* data, uint32_t length)
 	}
 	if (p.text.empty() || p.text[0] < '0' || p.text[0] > '9')
 		return rndis::kStatusInvalidData;
-	set_offload_keyword(p.name, uint32_t(p.text[0] - '0'), offered_, enabled_);
+	set_offload_keyword(p.name, uint32_t(p.text[0] - '0'), offered(), enabled_);
 	return rndis::kStatusSuccess;
 }
 
 uint32_t Nic::set_offloads(const uint8_t* data, uint32_t length)
 {
-	uint32_t status = set_offload_parameters(data, length, offered_, enabled_);
+	uint32_t status = set_offload_parameters(data, length, offered(), enabled_);
 	if (status == rndis::kStatusSuccess) {
 		offload_sets_++;
 		offloads_changed_ = true;

@@ -20,7 +20,7 @@ struct WordInfo {
 	rndis::PacketInfo header;
 	uint32_t value;
 };
-constexpr uint32_t kMaxInfos = 3; /* checksum, tag, hash */
+constexpr uint32_t kMaxInfos = 4; /* checksum, tag, hash, packet id */
 static_assert(sizeof(rndis::PacketMessage) + kMaxInfos * sizeof(WordInfo) <= kFrameOffset);
 
 constexpr uint32_t packet_space(uint32_t frames)
@@ -58,23 +58,12 @@ bool Nic::passes_filter(const uint8_t* frame, uint32_t length) const
 	return filter_ & (rndis::kFilterMulticast | rndis::kFilterAllMulticast);
 }
 
-/* Puts headers before the frame and adds it to the channel's packet. @return false: no room */
-bool Nic::queue_frame(Channel& channel, const RxFrame& frame)
+/* Writes the RNDIS header and the infos of what lies in a sub-allocation. */
+void Nic::write_headers(const RxFrame& frame)
 {
-	if (channel.rx_count == nvsp::kMaxFramesPerReceive)
-		flush_rx(channel);
-	if (channel.rx_count == 0 ? !channel.out.reserve(packet_space(1))
-				  : !channel.out.fits(packet_space(channel.rx_count + 1))) {
-		if (channel.rx_count != 0) {
-			flush_rx(channel);
-			channel.out.reserve(packet_space(1));
-		}
-		return false;
-	}
 	uint8_t* at = receive_buffer_.at(frame.index);
-	const uint32_t total = frame.offset + frame.length;
 	rndis::PacketMessage header{};
-	header.hdr = {rndis::kPacket, total};
+	header.hdr = {rndis::kPacket, frame.offset + frame.length};
 	header.data_offset = frame.offset - rndis::kOffsetBase;
 	header.data_length = frame.length;
 	auto add_info = [&](uint32_t type, uint32_t value) {
@@ -89,9 +78,91 @@ bool Nic::queue_frame(Channel& channel, const RxFrame& frame)
 		add_info(rndis::kPpiVlan, ndis::vlan_info(frame.tag));
 	if (frame.rss.type != 0)
 		add_info(rndis::kPpiHashValue, frame.rss.hash);
+	if (frame.part) {
+		uint32_t id;
+		memcpy(&id, &frame.id, sizeof(id));
+		add_info(rndis::kPpiPacketId, id);
+	}
 	memcpy(at, &header, sizeof(header));
-	channel.rx_index[channel.rx_count] = frame.index;
-	channel.rx_range[channel.rx_count] = {total, receive_buffer_.offset(frame.index)};
+}
+
+bool Nic::rsc_wanted(bool v6) const
+{
+	/* Who is not told that checksums were good could not know it of what is made anew. */
+	const uint32_t checksums = v6 ? kChecksumTcp6 : kChecksumTcp4 | kChecksumIp4;
+	return (v6 ? enabled_.rsc6 : enabled_.rsc4) &&
+	       (enabled_.rx_checksum & checksums) == checksums;
+}
+
+/*
+ * Makes the frame a part of the packet before it, if it can be. Its headers and those before it are
+ * in the guest's memory, but the guest does not know yet.
+ */
+RxFrame Nic::coalesce(Channel& channel, const RxFrame& frame)
+{
+	if (channel.rx_count == 0)
+		channel.rsc.end();
+	if (!enabled_.rsc4 && !enabled_.rsc6)
+		return frame;
+	RscSegment segment;
+	if (checksum_failed(frame.checksum) ||
+	    !read_segment(receive_buffer_.at(frame.index) + frame.offset, frame.length, segment) ||
+	    !rsc_wanted(segment.v6)) {
+		channel.rsc.end();
+		return frame;
+	}
+	RxFrame& first = channel.rsc_first;
+	if (!channel.rsc.takes(segment) || frame.tagged != first.tagged || frame.tag != first.tag) {
+		channel.rsc.start(segment);
+		first = frame;
+		return frame;
+	}
+	channel.rsc.add(segment);
+	if (channel.rsc.segments() == 2) {
+		first.part = true;
+		first.id = {ndis::kPacketIdVersion1, ndis::kPacketIdPart | ndis::kPacketIdFirst,
+			    ++channel.rsc_id};
+		first.checksum |= ndis::kRxChecksumTcpValueInvalid;
+		if (!segment.v6)
+			first.checksum |= ndis::kRxChecksumIpValueInvalid;
+		write_headers(first);
+		stats_.rx_rsc++;
+		stats_.rx_rsc_frames++;
+	} else {
+		channel.rsc_last.id.flags = ndis::kPacketIdPart;
+		write_headers(channel.rsc_last);
+	}
+	channel.rsc.update_headers(receive_buffer_.at(first.index) + first.offset);
+	RxFrame& last = channel.rsc_last;
+	last = RxFrame();
+	last.index = frame.index;
+	last.offset = frame.offset + segment.headers;
+	last.length = segment.payload;
+	last.part = true;
+	last.id = {ndis::kPacketIdVersion1, ndis::kPacketIdPart | ndis::kPacketIdLast,
+		   channel.rsc_id};
+	stats_.rx_rsc_frames++;
+	return last;
+}
+
+/* Puts headers before the frame and adds it to the channel's packet. @return false: no room */
+bool Nic::queue_frame(Channel& channel, const RxFrame& frame)
+{
+	if (channel.rx_count == nvsp::kMaxFramesPerReceive)
+		flush_rx(channel);
+	if (channel.rx_count == 0 ? !channel.out.reserve(packet_space(1))
+				  : !channel.out.fits(packet_space(channel.rx_count + 1))) {
+		if (channel.rx_count != 0) {
+			flush_rx(channel);
+			channel.out.reserve(packet_space(1));
+		}
+		return false;
+	}
+	const RxFrame part = coalesce(channel, frame);
+	write_headers(part);
+	channel.rx_index[channel.rx_count] = part.index;
+	channel.rx_range[channel.rx_count] = {part.offset + part.length,
+					      receive_buffer_.offset(part.index)};
 	channel.rx_count++;
 	return true;
 }
@@ -152,7 +223,7 @@ void Nic::flush_rx(Channel& channel)
 }
 
 /* Finds out what there is to tell of a frame that was put into a sub-allocation. */
-Nic::RxFrame Nic::inspect(uint32_t index, uint32_t length)
+RxFrame Nic::inspect(uint32_t index, uint32_t length)
 {
 	RxFrame frame;
 	frame.index = index;

@@ -41,6 +41,8 @@ TEST(NicOptionTest, Accepts)
 	EXPECT_EQ("", parse_nic_option("rss", "all", c));
 	EXPECT_EQ("", parse_nic_option("set_mac", "no", c));
 	EXPECT_FALSE(c.set_mac);
+	EXPECT_EQ("", parse_nic_option("rsc", "off", c));
+	EXPECT_FALSE(c.rsc);
 	EXPECT_EQ("", parse_nic_option("csum", "none", c));
 	EXPECT_EQ(0u, c.tx_csum | c.rx_csum);
 	EXPECT_EQ("", parse_nic_option("tx_csum", "ip4+udp6", c));

@@ -49,6 +49,7 @@ inline ndis::OffloadParameters all_offloads()
 	p.ip4_checksum = p.tcp4_checksum = p.udp4_checksum = p.tcp6_checksum = p.udp6_checksum =
 		ndis::kChecksumTxRx;
 	p.lso_v2_ip4 = p.lso_v2_ip6 = ndis::kSwitchOn;
+	p.rsc_ip4 = p.rsc_ip6 = ndis::kSwitchOff;
 	return p;
 }
 
