@@ -69,10 +69,10 @@ struct NicStats {
 	uint64_t rx_frames = 0;
 	uint64_t rx_filtered = 0;     /**< frames that the packet filter kept from the guest */
 	uint64_t rx_to_vf = 0;	      /**< frames that the VF got, as the data path is there */
-	uint64_t rx_csum_bad = 0;     /**< told to have a bad checksum */
+	uint64_t rx_csum_bad = 0;     /**< frames told to have a bad checksum */
 	uint64_t rx_rsc = 0;	      /**< packets made of several frames */
 	uint64_t rx_rsc_frames = 0;   /**< of which they were made */
-	uint64_t rx_vlan = 0;	      /**< whose tag went into the info for it */
+	uint64_t rx_vlan = 0;	      /**< frames whose tag went into the info for it */
 	uint64_t rx_no_buffer = 0;    /**< times the receive buffer or the ring was full */
 	uint64_t interrupts = 0;      /**< signals to the guest */
 	uint64_t protocol_errors = 0; /**< violations after which a channel went silent */

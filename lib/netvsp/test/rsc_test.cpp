@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "netvsp/rsc.hpp"
 
+#include <random>
+
 #include "offload_guest.hpp"
 
 using namespace test;
@@ -287,6 +289,42 @@ TEST_F(RscRxTest, PartsStayInOneVmbusPacket)
 	}
 	EXPECT_EQ(1000u, total);
 	EXPECT_EQ(0u, stats().suballocations_in_use);
+}
+
+TEST_F(RscRxTest, AnythingArrivesWhole)
+{
+	up();
+	std::minstd_rand random(2);
+	for (int round = 0; round < 200; round++) {
+		FrameSpec s;
+		std::string sent;
+		for (int i = 0; i < 20; i++) {
+			s.v6 = round % 2;
+			s.tcp = random() % 8 != 0;
+			s.payload = random() % 200;
+			s.ip_options = random() % 6 == 0 ? 8 : 0;
+			auto f = good_frame(s);
+			s.sequence += uint32_t(s.payload);
+			if (random() % 3 == 0)
+				f[random() % f.size()] ^= char(1 << random() % 8);
+			if (random() % 8 == 0)
+				f.resize(1 + random() % f.size());
+			endpoint->incoming.push_back(f);
+			sent += f;
+		}
+		size_t bytes = 0;
+		auto frames = info_frames(*guest, guest->ch(), 20);
+		ASSERT_EQ(20u, frames.size());
+		for (auto& f : frames) {
+			bytes += f.frame.size() + (f.info.count(rndis::kPpiVlan) ? 4 : 0);
+			if (f.info.count(rndis::kPpiPacketId) && !(flags(f) & 2))
+				bytes += s.v6 ? 74 : 54; /* headers left out */
+		}
+		ASSERT_EQ(sent.size(), bytes);
+	}
+	EXPECT_GT(stats().rx_rsc, 100u);
+	EXPECT_GT(stats().rx_csum_bad, 100u);
+	EXPECT_EQ(0u, stats().protocol_errors);
 }
 
 TEST_F(RscRxTest, OnlyForGuestsThatAskedAndCan)

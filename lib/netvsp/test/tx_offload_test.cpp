@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include <random>
+
 #include "offload_guest.hpp"
 
 using namespace test;
@@ -388,6 +390,45 @@ TEST_F(TxOffloadTest, TagsOnEveryFrameMade)
 	EXPECT_EQ(expected[0], endpoint->sent.back());
 	EXPECT_EQ(2u, stats().tx_vlan);
 	EXPECT_EQ(nvsp::kStatusFailure, send(std::string(13, 'x'), {{rndis::kPpiVlan, vlan}}));
+}
+
+TEST_F(TxOffloadTest, AnythingIsAnswered)
+{
+	up();
+	std::minstd_rand random(1);
+	auto chance = [&](uint32_t n) { return random() % n == 0; };
+	for (int i = 0; i < 4000; i++) {
+		FrameSpec s;
+		s.v6 = chance(2);
+		s.tcp = !chance(3);
+		s.payload = chance(2) ? random() % 60 : random() % 4000;
+		s.ip_options = chance(3) ? 8 : 0;
+		s.tcp_options = s.tcp ? random() % 4 * 4 : 0;
+		auto f = seeded_frame(s, chance(2));
+		for (uint32_t n = random() % 4; n != 0; n--)
+			f[random() % std::min<size_t>(f.size(), 80)] = char(random());
+		if (chance(4))
+			f.resize(1 + random() % f.size());
+		Infos infos;
+		if (chance(2))
+			infos.push_back({rndis::kPpiChecksum, checksum_info(s)});
+		if (chance(2))
+			infos.push_back({rndis::kPpiLso, lso_info(s, 1 + random() % 1500)});
+		if (chance(3))
+			infos.push_back({rndis::kPpiVlan, uint32_t(random())});
+		for (auto& [type, value] : infos)
+			if (chance(4))
+				value ^= 1u << random() % 32;
+		auto status = send(f, infos);
+		ASSERT_TRUE(status == nvsp::kStatusSuccess || status == nvsp::kStatusFailure) << i;
+		for (const auto& sent : endpoint->sent)
+			ASSERT_LE(sent.size(), 1522u);
+		endpoint->sent.clear();
+	}
+	EXPECT_EQ(0u, stats().protocol_errors) << stats().last_error;
+	EXPECT_GT(stats().tx_csum, 100u);
+	EXPECT_GT(stats().tx_lso, 100u);
+	EXPECT_GT(stats().tx_errors, 100u);
 }
 
 TEST_F(TxOffloadTest, NothingIsSentWithoutALink)
