@@ -31,6 +31,13 @@ An emulated Hyper-V host: offers synthetic NICs to a guest that connects to a UN
                       mtu=68..9202     largest MTU the guest may choose, default 9000
                       queues=1..64     channels, default 1
                       nvsp=1|2|4|5|6|6.1  newest version of the protocol, default 6.1
+                      csum, tx_csum, rx_csum=all|none|ip4+tcp4+udp4+tcp6+udp6
+                                       checksums for guests that ask for them, default all
+                      lso_max=0..262144  payload of a large send, 0 = no LSO, default 62780
+                      rss=all|none|tcp4+udp4+tcp6+udp6
+                                       what RSS may hash beside addresses, default all
+                      rsc=0|1          whether received segments may be joined, default 1
+                      set_mac=0|1      whether the guest may change its address, default 1
                       section_size, max_packets, alignment, speed, monitor, link, fault
   --cpu LIST        CPUs to run on, like 2 or 2,4-6
   --stats SECONDS   prints the counters at this interval

@@ -48,8 +48,10 @@ enum Oid : uint32_t {
 	kOidMediaConnectStatus = 0x00010114,  /* u32, 0 = connected */
 	kOidReceiveScaleCapabilities = 0x00010203,
 	kOidReceiveScaleParameters = 0x00010204,
+	kOidConfigParameter = 0x0001021b,  /* set only */
 	kOidPermanentAddress = 0x01010101, /* 6 bytes */
 	kOidCurrentAddress = 0x01010102,   /* 6 bytes */
+	kOidOffloadCurrentConfig = 0xfc01020b,
 	kOidOffloadParameters = 0xfc01020c,
 	kOidOffloadCapabilities = 0xfc01020d,
 };
@@ -90,7 +92,8 @@ enum PpiType : uint32_t {
 	kPpiVlan = 6,
 	kPpiHashValue = 8,
 	kPpiHashInfo = 9,
-	kPpiInternal = 0x80000000, /* flag: the type is internal (1 = packet id, for RSC) */
+	kPpiInternal = 0x80000000, /* flag: the type is internal */
+	kPpiPacketId = 0x80000001, /* for RSC, NVSP 6.1 */
 };
 
 struct PacketInfo {

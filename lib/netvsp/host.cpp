@@ -26,6 +26,7 @@ namespace netvsp {
 
 namespace {
 
+constexpr size_t kMaxIndicationPayload = 256;
 constexpr uint64_t kSpinNs = 50'000;	  /* without work before the thread sleeps */
 constexpr uint32_t kControlInterval = 64; /* passes between looks at the sockets */
 constexpr int64_t kMonitorPeriodNs = 100'000;
@@ -50,6 +51,7 @@ struct Host::Impl {
 	void loop();
 	void run_commands();
 	Nic* find(const vmbus::Guid& guid);
+	template <class F> bool with(const vmbus::Guid& guid, F&& work);
 	bool add(const NicConfig& config, std::unique_ptr<Endpoint> endpoint, vmbus::Guid& instance,
 		 std::string& error);
 
@@ -99,6 +101,17 @@ template <class F> auto Host::Impl::run(F&& work) -> decltype(work())
 	done.wait(lock, [&] { return finished; });
 	if constexpr (!std::is_void_v<Result>)
 		return result;
+}
+
+/* Does something with a NIC, where its state may be touched. @return whether there is that NIC */
+template <class F> bool Host::Impl::with(const vmbus::Guid& guid, F&& work)
+{
+	return run([&] {
+		Nic* nic = find(guid);
+		if (nic)
+			work(*nic);
+		return nic != nullptr;
+	});
 }
 
 void Host::Impl::run_commands()
@@ -258,6 +271,7 @@ bool Host::Impl::add(const NicConfig& config, std::unique_ptr<Endpoint> endpoint
 		{"max_packets", config.max_packets},
 		{"alignment", config.alignment_shift},
 		{"speed", config.speed_mbps},
+		{"lso_max", config.lso_max},
 	};
 	for (const auto& [key, value] : kNumbers) {
 		error = parse_nic_option(key, std::to_string(value), checked);
@@ -330,22 +344,45 @@ bool Host::reoffer_nic(const vmbus::Guid& instance)
 
 bool Host::set_link(const vmbus::Guid& instance, bool up)
 {
-	return impl_->run([&] {
-		Nic* nic = impl_->find(instance);
-		if (nic)
-			nic->set_link(up);
-		return nic != nullptr;
+	return impl_->with(instance, [&](Nic& nic) { nic.set_link(up); });
+}
+
+bool Host::set_speed(const vmbus::Guid& instance, uint64_t mbps)
+{
+	NicConfig checked;
+	if (!parse_nic_option("speed", std::to_string(mbps), checked).empty())
+		return false;
+	return impl_->with(instance, [&](Nic& nic) { nic.set_speed(mbps); });
+}
+
+bool Host::change_network(const vmbus::Guid& instance)
+{
+	return indicate(instance, rndis::kStatusNetworkChange);
+}
+
+bool Host::set_offloads(const vmbus::Guid& instance, const Offloads& offered)
+{
+	return impl_->with(instance, [&](Nic& nic) { nic.set_offered(offered); });
+}
+
+bool Host::indicate(const vmbus::Guid& instance, uint32_t status,
+		    const std::vector<uint8_t>& payload)
+{
+	if (payload.size() > kMaxIndicationPayload)
+		return false;
+	return impl_->with(instance, [&](Nic& nic) {
+		nic.send_indication(status, payload.data(), uint32_t(payload.size()));
 	});
+}
+
+bool Host::set_vf(const vmbus::Guid& instance, bool present, uint32_t serial)
+{
+	return impl_->with(instance, [&](Nic& nic) { nic.set_vf(present, serial); });
 }
 
 bool Host::stats(const vmbus::Guid& instance, NicStats& out)
 {
-	return impl_->run([&] {
-		Nic* nic = impl_->find(instance);
-		if (nic)
-			nic->stats(out);
-		return nic != nullptr;
-	});
+	return impl_->with(instance, [&](Nic& nic) { nic.stats(out); });
 }
 
 std::vector<vmbus::Guid> Host::nics()

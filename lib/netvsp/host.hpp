@@ -19,6 +19,8 @@
 #include "vmbus/packet.hpp"
 
 #include "endpoints/endpoint.hpp"
+#include "offload.hpp"
+#include "rss.hpp"
 
 namespace netvsp {
 
@@ -33,8 +35,15 @@ struct NicConfig {
 	uint32_t max_packets = 8;     /**< RNDIS messages per packet, INITIALIZE reply */
 	uint32_t alignment_shift = 3;
 	uint64_t speed_mbps = 40000;
-	bool monitor = false;		 /**< channels have a monitor id */
-	bool link = true;		 /**< medium connected at start */
+	bool monitor = false; /**< channels have a monitor id */
+	bool link = true;     /**< medium connected at start */
+	bool set_mac = true;  /**< the guest may change its address */
+	uint32_t rss_types = kHashTcpIpv4 | kHashTcpIpv6 | kHashUdpIpv4 |
+			     kHashUdpIpv6; /**< beside IPv4 and IPv6, which go without saying */
+	uint32_t tx_csum = kChecksumAll;   /**< Checksum bits that the host computes */
+	uint32_t rx_csum = kChecksumAll;   /**< and verifies, for guests that ask for it */
+	uint32_t lso_max = 62780; /**< TCP payload of a large send (vmswitch's), 0 = no LSO */
+	bool rsc = true;	  /**< received segments are joined for guests that ask for it */
 	std::vector<std::string> faults; /**< fault script, see fault.hpp */
 };
 
@@ -43,12 +52,27 @@ std::string parse_nic_option(const std::string& key, const std::string& value, N
 
 struct NicStats {
 	EndpointStats endpoint;
-	uint64_t tx_packets = 0; /**< VMBus data packets from the guest */
-	uint64_t tx_frames = 0;	 /**< RNDIS frames in them */
-	uint64_t tx_errors = 0;	 /**< frames or packets refused as malformed */
+	uint64_t tx_packets = 0;      /**< VMBus data packets from the guest */
+	uint64_t tx_frames = 0;	      /**< RNDIS frames in them */
+	uint64_t tx_errors = 0;	      /**< frames or packets refused as malformed */
+	uint64_t tx_csum = 0;	      /**< frames whose checksums the host computed */
+	uint64_t tx_csum_undone = 0;  /**< could not, by what it offers or what the frame was */
+	uint64_t tx_lso = 0;	      /**< large sends */
+	uint64_t tx_segments = 0;     /**< frames made of them */
+	uint64_t tx_lso_oversize = 0; /**< large sends beyond lso_max; done all the same */
+	uint64_t tx_vlan = 0;	      /**< frames that the host tagged */
+	uint64_t tx_not_enabled = 0;  /**< asked for what was not turned on; done all the same */
+	/** Frames whose layer 4 checksum was not the pseudo header's sum (with length zero for a
+	 *  large send). This host does without; others send such frames with a wrong checksum. */
+	uint64_t tx_unseeded = 0;
 	uint64_t rx_packets = 0; /**< transfer-page packets to the guest */
 	uint64_t rx_frames = 0;
 	uint64_t rx_filtered = 0;     /**< frames that the packet filter kept from the guest */
+	uint64_t rx_to_vf = 0;	      /**< frames that the VF got, as the data path is there */
+	uint64_t rx_csum_bad = 0;     /**< frames told to have a bad checksum */
+	uint64_t rx_rsc = 0;	      /**< packets made of several frames */
+	uint64_t rx_rsc_frames = 0;   /**< of which they were made */
+	uint64_t rx_vlan = 0;	      /**< frames whose tag went into the info for it */
 	uint64_t rx_no_buffer = 0;    /**< times the receive buffer or the ring was full */
 	uint64_t interrupts = 0;      /**< signals to the guest */
 	uint64_t protocol_errors = 0; /**< violations after which a channel went silent */
@@ -56,8 +80,15 @@ struct NicStats {
 	uint32_t channels_open = 0;
 	uint32_t nvsp_version = 0; /**< negotiated; 0 = none */
 	uint32_t packet_filter = 0;
-	uint32_t mtu = 0;	/**< in force, without the Ethernet header */
-	std::string last_error; /**< the newest protocol error, for people */
+	bool vf_told = false;	      /**< the guest knows of a VF */
+	bool data_path_vf = false;    /**< and has chosen it */
+	std::array<uint8_t, 6> mac{}; /**< current address */
+	uint32_t ndis_version = 0;    /**< ndis::version(); 0 = the guest told none */
+	uint64_t capabilities = 0;    /**< nvsp::kCap... of the guest's NDIS_CONFIG */
+	uint32_t mtu = 0;	      /**< in force, without the Ethernet header */
+	Offloads offloads;	      /**< in force: turned on by the guest */
+	uint64_t offload_sets = 0;    /**< times the guest changed them since it opened the NIC */
+	std::string last_error;	      /**< the newest protocol error, for people */
 };
 
 class Host {
@@ -81,6 +112,22 @@ class Host {
 	bool reoffer_nic(const vmbus::Guid& instance);
 	/** Connects or disconnects the medium; the guest gets an RNDIS indication. */
 	bool set_link(const vmbus::Guid& instance, bool up);
+	/** Changes the link speed, 1..400000 Mbit/s; the guest gets an RNDIS indication of it. */
+	bool set_speed(const vmbus::Guid& instance, uint64_t mbps);
+	/** Tells the guest that the network behind the NIC is another one (after a migration). */
+	bool change_network(const vmbus::Guid& instance);
+	/** Changes what the host offers; a guest that loses something gets an indication. */
+	bool set_offloads(const vmbus::Guid& instance, const Offloads& offered);
+	/** Sends any RNDIS status indication, with at most 256 bytes behind it. */
+	bool indicate(const vmbus::Guid& instance, uint32_t status,
+		      const std::vector<uint8_t>& payload = {});
+	/**
+	 * Gives the NIC a virtual function or takes it away. The guest is told by NVSP if it can
+	 * have one (NVSP 4, SR-IOV in NDIS_CONFIG), now or when it comes; a VF that goes takes the
+	 * data path back to the NIC. The PCI device itself is somebody else's.
+	 * @param serial how the guest finds the PCI device
+	 */
+	bool set_vf(const vmbus::Guid& instance, bool present, uint32_t serial);
 	bool stats(const vmbus::Guid& instance, NicStats& out);
 	std::vector<vmbus::Guid> nics();
 

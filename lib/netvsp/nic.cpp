@@ -14,6 +14,16 @@ namespace {
 
 constexpr uint32_t kPacketsPerPass = 512; /* of one channel, so that others have their turn */
 
+Offloads configured(const NicConfig& config)
+{
+	Offloads out;
+	out.tx_checksum = config.tx_csum & kChecksumAll;
+	out.rx_checksum = config.rx_csum & kChecksumAll;
+	out.lso4 = out.lso6 = config.lso_max != 0;
+	out.rsc4 = out.rsc6 = config.rsc;
+	return out;
+}
+
 } // namespace
 
 uint64_t monotonic_ns()
@@ -30,7 +40,9 @@ Nic::Nic(const NicConfig& config, const vmbus::Guid& guid, std::unique_ptr<Endpo
 	  endpoint_(std::move(endpoint)),
 	  faults_(faults),
 	  log_(log),
+	  offered_(configured(config)),
 	  link_up_(config.link),
+	  mac_(config.mac),
 	  scratch_(16 * 1024)
 {
 	channels_.push_back(std::make_unique<Channel>());
@@ -59,7 +71,14 @@ void Nic::stats(NicStats& out) const
 		out.channels_open += channel->open;
 	out.nvsp_version = version_;
 	out.packet_filter = filter_;
+	out.vf_told = vf_told_;
+	out.data_path_vf = data_path_vf_;
+	out.mac = mac_;
+	out.ndis_version = ndis_version_;
+	out.capabilities = capabilities_;
 	out.mtu = mtu_ - 14;
+	out.offloads = enabled_;
+	out.offload_sets = offload_sets_;
 }
 
 /* The guest gets no answer and no rescind: it has to notice by itself, as with Hyper-V. */
@@ -79,6 +98,7 @@ void Nic::disconnect()
 	close(*channels_[0]); /* takes the subchannels along */
 	channels_.resize(1);
 	channels_[0]->relid = 0;
+	data_path_vf_ = false;
 	reset();
 }
 
@@ -86,18 +106,27 @@ void Nic::disconnect()
 void Nic::reset()
 {
 	version_ = 0;
+	ndis_version_ = 0;
+	capabilities_ = 0;
 	mtu_ = 1514;
 	have_ndis_config_ = false;
 	rndis_ready_ = false;
 	table_sent_ = false;
+	vf_told_ = false;
+	data_path_lost_ = false;
 	filter_ = 0;
+	mac_ = config_.mac;
 	rss_.disable();
+	enabled_ = {};
+	offload_sets_ = 0;
+	offloads_changed_ = false;
+	indications_.clear();
 	receive_buffer_.detach();
 	receive_gpadl_ = 0;
 	send_buffer_ = nullptr;
 	send_sections_ = 0;
 	send_gpadl_ = 0;
-	held_index_ = ReceiveBuffer::kNone;
+	held_.index = ReceiveBuffer::kNone;
 	endpoint_full_ = false;
 }
 
@@ -132,6 +161,7 @@ Status Nic::open(Channel& channel, const Gpadl& ring, uint32_t ring_offset_pages
 	channel.packets = 0;
 	channel.tx_offset = 0;
 	channel.tx_messages = 0;
+	channel.tx_segments = 0;
 	channel.rx_count = 0;
 	channel.in.set_mask(1);
 	if (channel.index == 0)
@@ -190,7 +220,7 @@ void Nic::buffer_lost(uint32_t gpadl)
 	if (receive_gpadl_ == gpadl) {
 		for (auto& channel : channels_)
 			channel->rx_count = 0;
-		held_index_ = ReceiveBuffer::kNone;
+		held_.index = ReceiveBuffer::kNone;
 		receive_buffer_.detach();
 		receive_gpadl_ = 0;
 	}
@@ -207,6 +237,33 @@ void Nic::set_link(bool up)
 		return;
 	link_up_ = up;
 	indicate(up ? rndis::kStatusMediaConnect : rndis::kStatusMediaDisconnect);
+	finish(*channels_[0]);
+}
+
+void Nic::set_speed(uint64_t mbps)
+{
+	if (mbps == config_.speed_mbps)
+		return;
+	config_.speed_mbps = mbps;
+	const uint32_t speed = link_speed();
+	indicate(rndis::kStatusLinkSpeedChange, &speed, sizeof(speed));
+	finish(*channels_[0]);
+}
+
+void Nic::send_indication(uint32_t status, const void* payload, uint32_t length)
+{
+	indicate(status, payload, length);
+	finish(*channels_[0]);
+}
+
+void Nic::set_offered(const Offloads& offered)
+{
+	offered_ = offered;
+	Offloads left = enabled_ & offered_;
+	if (left == enabled_)
+		return;
+	enabled_ = left;
+	indicate_offloads();
 	finish(*channels_[0]);
 }
 
@@ -350,6 +407,11 @@ bool Nic::pass()
 			work |= serve(*channels_[i]);
 	if (stats_.tx_frames != sent)
 		endpoint_->flush();
+	send_indications();
+	if (vf_present_ || vf_told_ || data_path_lost_)
+		tell_vf();
+	if (offloads_changed_)
+		indicate_offloads();
 	if (!table_sent_ && channels_.size() > 1)
 		send_indirection_table();
 	if (held() ? receiving() : can_receive())

@@ -4,14 +4,16 @@
  *
  * nic.cpp            channels opening and closing, the pass over them, errors
  * nvsp_control.cpp   NVSP: versions, buffers, subchannels
+ * vf.cpp             the virtual function: whether there is one, and the data path
  * rndis_control.cpp  RNDIS requests and indications
  * oid.cpp            what OIDs read and write
- * tx.cpp             frames from the guest
- * rx.cpp             frames for the guest
+ * tx.cpp             frames from the guest; tx_offload.cpp is what it does to them
+ * rx.cpp             frames for the guest; rx_offload.cpp is what it finds out about them
  */
 #pragma once
 
 #include <array>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <string>
@@ -25,7 +27,9 @@
 #include "host.hpp"
 #include "receive_buffer.hpp"
 #include "ring.hpp"
+#include "rsc.hpp"
 #include "rss.hpp"
+#include "tx_offload.hpp"
 
 namespace netvsp {
 
@@ -55,6 +59,20 @@ class GuestLink {
 	virtual void rescind(Nic& nic, uint32_t index) = 0;
 };
 
+/** A frame, or a part of a packet, in a sub-allocation of the receive buffer. */
+struct RxFrame {
+	uint32_t index = ReceiveBuffer::kNone; /* of the sub-allocation */
+	uint32_t offset = 0;		       /* in it */
+	uint32_t length = 0;
+	uint32_t checksum = 0; /* if verified */
+	uint16_t tag = 0;
+	bool verified = false;
+	bool tagged = false;
+	bool part = false;
+	ndis::PacketId id{}; /* of the packet that it is a part of */
+	Rss::Result rss{0, 0, 0};
+};
+
 struct Channel {
 	uint32_t index = 0;
 	uint32_t relid = 0; /**< 0 = not offered */
@@ -74,11 +92,18 @@ struct Channel {
 	/* Where a transmit packet is to be resumed that the endpoint had no room for. */
 	uint32_t tx_offset = 0;
 	uint32_t tx_messages = 0;
+	uint32_t tx_segments = 0; /* of the large send at tx_offset */
 
 	/* The frames of the transfer-page packet being put together. */
 	uint32_t rx_count = 0;
 	std::array<uint32_t, nvsp::kMaxFramesPerReceive> rx_index;
 	std::array<vmbus::TransferPageRange, nvsp::kMaxFramesPerReceive> rx_range;
+
+	/* The packet that the newest of them may be joined with. */
+	RscPacket rsc;
+	RxFrame rsc_first;
+	RxFrame rsc_last;
+	uint16_t rsc_id = 0;
 };
 
 class Nic {
@@ -110,6 +135,13 @@ class Nic {
 	void buffer_lost(uint32_t gpadl);
 
 	void set_link(bool up);
+	void set_speed(uint64_t mbps);
+	/** What the host offers from now on; the guest loses what is not among it. */
+	void set_offered(const Offloads& offered);
+	/** Sends any status indication; what is behind it must fit a sub-allocation. */
+	void send_indication(uint32_t status, const void* payload, uint32_t length);
+	/** A virtual function for this NIC comes or goes. */
+	void set_vf(bool present, uint32_t serial);
 
 	/** One pass over the channels and the endpoint. @return whether there was work */
 	bool pass();
@@ -119,7 +151,7 @@ class Nic {
 	/** Whether receive() may be called as soon as there is a frame. */
 	bool can_receive() const;
 	/** Whether a received frame waits for room in its channel's ring. */
-	bool held() const { return held_index_ != ReceiveBuffer::kNone; }
+	bool held() const { return held_.index != ReceiveBuffer::kNone; }
 	/** Whether a frame from the guest waits for the endpoint. */
 	bool endpoint_full() const { return endpoint_full_; }
 
@@ -139,6 +171,7 @@ class Nic {
 	void send_nvsp(Channel& channel, const nvsp::Message& message, const void* more = nullptr,
 		       uint32_t more_length = 0);
 	bool reply_room(Channel& channel);
+	void ask_nvsp(Channel& channel, const nvsp::Message& message, uint64_t transaction);
 	void handle_nvsp(Channel& channel, const Packet& packet, const nvsp::Message& message,
 			 uint32_t length);
 	void nvsp_init(Channel& channel, const Packet& packet, const nvsp::Message& message);
@@ -150,16 +183,29 @@ class Nic {
 	void nvsp_subchannels(Channel& channel, const Packet& packet, const nvsp::Message& message);
 	void send_indirection_table();
 
+	/* vf.cpp */
+	bool completes_vf_message(uint64_t transaction) const;
+	void tell_vf();
+	void switch_data_path(bool to_vf);
+
 	/* rndis_control.cpp */
 	void handle_rndis_control(Channel& channel, const Packet& packet, const uint8_t* data,
 				  uint32_t length);
-	void rndis_query(Channel& channel, const rndis::OidRequest& request);
+	void rndis_query(Channel& channel, const rndis::OidRequest& request, const uint8_t* input,
+			 uint32_t input_length);
 	bool rndis_send(Channel& channel, const void* message, uint32_t length, bool answer = true);
-	void indicate(uint32_t status);
+	void indicate(uint32_t status, const void* payload = nullptr, uint32_t length = 0);
+	void indicate_offloads();
+	void send_indications();
 
 	/* oid.cpp */
-	uint32_t query_oid(uint32_t oid, std::vector<uint8_t>& out) const;
+	uint32_t link_speed() const;
+	Offloads offered() const;
+	uint32_t query_oid(uint32_t oid, const uint8_t* input, uint32_t input_length,
+			   std::vector<uint8_t>& out) const;
 	uint32_t set_oid(uint32_t oid, const uint8_t* data, uint32_t length);
+	uint32_t set_offloads(const uint8_t* data, uint32_t length);
+	uint32_t set_parameter(const uint8_t* data, uint32_t length);
 	uint32_t set_rss(const uint8_t* data, uint32_t length);
 
 	/* tx.cpp */
@@ -172,7 +218,12 @@ class Nic {
 	bool gather(Channel& channel, const Packet& packet, const nvsp::Message& message,
 		    uint32_t& total, bool& bad);
 	Tx transmit(Channel& channel, uint32_t total);
-	Tx transmit_message(const rndis::PacketMessage& header, uint32_t at);
+	Tx transmit_message(Channel& channel, const rndis::PacketMessage& header, uint32_t at);
+	bool read_infos(const rndis::PacketMessage& header, uint32_t at, TxRequest& request) const;
+	Tx transmit_changed(const TxRequest& request, uint32_t at, uint32_t length);
+	Tx transmit_large(Channel& channel, const TxRequest& request, uint32_t at, uint32_t length);
+	void count_request(const TxRequest& request, bool seeded);
+	bool network_there() const { return link_up_ && endpoint_->connected(); }
 	void complete_tx(Channel& channel, uint64_t transaction, uint32_t status);
 	bool copy_from_pieces(uint32_t offset, void* to, uint32_t length) const;
 
@@ -181,10 +232,14 @@ class Nic {
 	bool receiving() const;
 	bool receive_pass();
 	bool passes_filter(const uint8_t* frame, uint32_t length) const;
-	bool queue_frame(Channel& channel, uint32_t index, uint32_t length, const Rss::Result& rss);
+	RxFrame inspect(uint32_t index, uint32_t length);
+	void write_headers(const RxFrame& frame);
+	bool rsc_wanted(bool v6) const;
+	RxFrame coalesce(Channel& channel, const RxFrame& frame);
+	bool queue_frame(Channel& channel, const RxFrame& frame);
 	void flush_rx(Channel& channel);
 	void rx_faults(Channel& channel);
-	bool deliver(uint32_t index, uint32_t length);
+	bool deliver(const RxFrame& frame);
 
 	NicConfig config_;
 	vmbus::Guid guid_;
@@ -194,18 +249,32 @@ class Nic {
 	GuestLink* link_ = nullptr;
 	std::vector<std::unique_ptr<Channel>> channels_; /* the primary and what it was granted */
 	NicStats stats_;
+	Offloads offered_;
 	bool link_up_;
 	bool endpoint_full_ = false;
 	uint32_t tx_count_ = 0; /* for the fault tx-fail */
+	bool vf_present_ = false;
+	uint32_t vf_serial_ = 0;
+	bool data_path_vf_ = false;
 
 	/* What the guest negotiated. */
 	uint32_t version_ = 0;
-	uint32_t mtu_ = 1514; /* with the Ethernet header */
+	uint32_t ndis_version_ = 0;
+	uint64_t capabilities_ = 0; /* of NDIS_CONFIG */
+	uint32_t mtu_ = 1514;	    /* with the Ethernet header */
 	bool have_ndis_config_ = false;
 	bool rndis_ready_ = false;
 	bool table_sent_ = false;
+	bool vf_told_ = false; /* the guest knows of a VF */
+	uint32_t vf_told_serial_ = 0;
+	bool data_path_lost_ = false; /* the guest is to be told that its VF took the data path */
 	uint32_t filter_ = 0;
+	std::array<uint8_t, 6> mac_; /* current address */
 	Rss rss_;
+	Offloads enabled_;
+	uint64_t offload_sets_ = 0;
+	bool offloads_changed_ = false;		       /* the guest is to be told */
+	std::deque<std::vector<uint8_t>> indications_; /* that wait for room */
 	ReceiveBuffer receive_buffer_;
 	uint16_t receive_buffer_id_ = 0;
 	uint32_t receive_gpadl_ = 0;
@@ -217,10 +286,10 @@ class Nic {
 	std::vector<Piece> pieces_;
 	std::vector<uint32_t> range_ends_; /* cumulative; for where headers may lie */
 	std::vector<uint8_t> scratch_;
+	std::vector<uint8_t> large_send_;
 
 	/* A received frame whose channel has no room. */
-	uint32_t held_index_ = ReceiveBuffer::kNone;
-	uint32_t held_length_ = 0;
+	RxFrame held_;
 	uint64_t held_since_ = 0;
 };
 

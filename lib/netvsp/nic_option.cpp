@@ -2,7 +2,9 @@
 /* NicConfig in its text form, as command lines and device arguments have it. */
 #include "host.hpp"
 
+#include <algorithm>
 #include <charconv>
+#include <iterator>
 
 #include "netvsc/nvsp.hpp"
 
@@ -35,6 +37,18 @@ std::string boolean(const std::string& key, const std::string& value, bool& out)
 	else
 		return key + "=" + value + ": must be 0 or 1 (off, on, no, yes, down, up)";
 	return {};
+}
+
+/* What '+' separates. */
+std::vector<std::string> split(const std::string& value)
+{
+	std::vector<std::string> entries;
+	for (size_t at = 0; at <= value.size();) {
+		size_t end = std::min(value.find('+', at), value.size());
+		entries.push_back(value.substr(at, end - at));
+		at = end + 1;
+	}
+	return entries;
 }
 
 std::string mac_address(const std::string& value, std::array<uint8_t, 6>& out)
@@ -79,16 +93,50 @@ std::string nvsp_version(const std::string& value, uint32_t& out)
 	       "0x60001)";
 }
 
+struct NamedBit {
+	const char* name;
+	uint32_t bit;
+};
+constexpr NamedBit kChecksums[] = {{"ip4", kChecksumIp4},
+				   {"tcp4", kChecksumTcp4},
+				   {"udp4", kChecksumUdp4},
+				   {"tcp6", kChecksumTcp6},
+				   {"udp6", kChecksumUdp6}};
+constexpr NamedBit kRssTypes[] = {{"tcp4", kHashTcpIpv4},
+				  {"udp4", kHashUdpIpv4},
+				  {"tcp6", kHashTcpIpv6},
+				  {"udp6", kHashUdpIpv6}};
+
+/* "all", "none", or some of the names with '+' between them */
+template <size_t N>
+std::string bits(const std::string& key, const std::string& value, const NamedBit (&known)[N],
+		 uint32_t& out)
+{
+	uint32_t all = 0;
+	uint32_t wanted = 0;
+	std::string names;
+	for (const NamedBit& k : known) {
+		all |= k.bit;
+		names += (names.empty() ? "" : ", ") + std::string(k.name);
+	}
+	for (const std::string& name : split(value)) {
+		auto k = std::find_if(std::begin(known), std::end(known),
+				      [&](const NamedBit& n) { return name == n.name; });
+		if (name == "all")
+			wanted |= all;
+		else if (k != std::end(known))
+			wanted |= k->bit;
+		else if (name != "none")
+			return key + "=" + value + ": must be all, none, or some of " + names +
+			       " with '+' between them";
+	}
+	out = wanted;
+	return {};
+}
+
 std::string fault_script(const std::string& value, std::vector<std::string>& out)
 {
-	std::vector<std::string> entries;
-	for (size_t at = 0; at <= value.size();) {
-		size_t end = value.find('+', at);
-		if (end == std::string::npos)
-			end = value.size();
-		entries.push_back(value.substr(at, end - at));
-		at = end + 1;
-	}
+	std::vector<std::string> entries = split(value);
 	std::string error = FaultScript().parse(entries);
 	if (error.empty())
 		out = entries;
@@ -131,11 +179,31 @@ std::string parse_nic_option(const std::string& key, const std::string& value, N
 		return boolean(key, value, config.monitor);
 	if (key == "link")
 		return boolean(key, value, config.link);
+	if (key == "set_mac")
+		return boolean(key, value, config.set_mac);
+	if (key == "rss")
+		return bits(key, value, kRssTypes, config.rss_types);
+	if (key == "rsc")
+		return boolean(key, value, config.rsc);
+	if (key == "csum") {
+		std::string error = bits(key, value, kChecksums, config.tx_csum);
+		if (error.empty())
+			config.rx_csum = config.tx_csum;
+		return error;
+	}
+	if (key == "tx_csum")
+		return bits(key, value, kChecksums, config.tx_csum);
+	if (key == "rx_csum")
+		return bits(key, value, kChecksums, config.rx_csum);
+	if (key == "lso_max")
+		return number(key, value, 0, 262144, config.lso_max);
 	if (key == "fault")
 		return fault_script(value, config.faults);
 	return "unknown key '" + key +
 	       "'; known are name, endpoint, mac, mtu, queues, nvsp, section_size, max_packets, "
-	       "alignment, speed, monitor, link, fault";
+	       "alignment, speed, monitor, link, set_mac, rss, csum, tx_csum, rx_csum, lso_max, "
+	       "rsc, "
+	       "fault";
 }
 
 } // namespace netvsp

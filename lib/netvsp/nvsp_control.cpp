@@ -38,6 +38,13 @@ void Nic::send_nvsp(Channel& channel, const nvsp::Message& message, const void* 
 	channel.out.write(vmbus::PacketType::kInband, 0, 0, nullptr, 0, buffer, size + more_length);
 }
 
+/* The same where the guest is asked for a completion. */
+void Nic::ask_nvsp(Channel& channel, const nvsp::Message& message, uint64_t transaction)
+{
+	channel.out.write(vmbus::PacketType::kInband, vmbus::kFlagCompletionRequested, transaction,
+			  nullptr, 0, &message, nvsp::message_size(version_));
+}
+
 void Nic::handle_nvsp(Channel& channel, const Packet& packet, const nvsp::Message& message,
 		      uint32_t length)
 {
@@ -61,7 +68,11 @@ void Nic::handle_nvsp(Channel& channel, const Packet& packet, const nvsp::Messag
 			nvsp_init(channel, packet, message);
 		return;
 	case nvsp::kSendNdisVersion:
-		if (needs(sizeof(nvsp::SendNdisVersion)) && packet.wants_completion())
+		if (!needs(sizeof(nvsp::SendNdisVersion)))
+			return;
+		ndis_version_ =
+			ndis::version(message.ndis_version.major, message.ndis_version.minor);
+		if (packet.wants_completion())
 			send_completion(channel, packet.descriptor.transaction_id, nullptr, 0);
 		return;
 	case nvsp::kSendNdisConfig:
@@ -90,7 +101,7 @@ void Nic::handle_nvsp(Channel& channel, const Packet& packet, const nvsp::Messag
 	case nvsp::kSwitchDataPath: {
 		if (version_ < nvsp::kVersion4 || !needs(sizeof(nvsp::SwitchDataPath)))
 			break;
-		/* There is no VF: only the synthetic path can be asked for, and is in use. */
+		switch_data_path(message.data_path.active == nvsp::kDataPathVf);
 		if (packet.wants_completion())
 			send_completion(channel, packet.descriptor.transaction_id, nullptr, 0);
 		return;
@@ -160,6 +171,7 @@ void Nic::nvsp_ndis_config(Channel& channel, const nvsp::Message& message)
 	if (receive_buffer_.attached())
 		return violation(channel, "NDIS_CONFIG after the receive buffer");
 	have_ndis_config_ = true;
+	capabilities_ = message.ndis_config.capabilities;
 	mtu_ = message.ndis_config.mtu;
 	/* Hyper-V does not refuse what it does not like, it takes the usual size. */
 	if (mtu_ > config_.mtu + 14 || mtu_ < kMtuMin + 14)
@@ -233,7 +245,7 @@ void Nic::nvsp_revoke(Channel& channel, const nvsp::Message& message, bool recei
 		 * afterwards. */
 		for (auto& c : channels_)
 			c->rx_count = 0;
-		held_index_ = ReceiveBuffer::kNone;
+		held_.index = ReceiveBuffer::kNone;
 		receive_buffer_.detach();
 		receive_gpadl_ = 0;
 	} else {

@@ -3,22 +3,15 @@
 
 #include <algorithm>
 
+#include "config_parameter.hpp"
+
 namespace netvsp {
 
 namespace {
 
-/* NDIS structures start with one of these. */
-struct NdisHeader {
-	uint8_t type;
-	uint8_t revision;
-	uint16_t size;
-};
-constexpr uint8_t kNdisTypeRssCapabilities = 0x88;
-constexpr uint8_t kNdisTypeOffload = 0xa7;
-
 /* NDIS_RECEIVE_SCALE_CAPABILITIES, revision 2 */
 struct RssCapabilities {
-	NdisHeader header;
+	ndis::ObjectHeader header;
 	uint32_t flags;
 	uint32_t interrupt_messages;
 	uint32_t receive_queues;
@@ -28,14 +21,14 @@ struct RssCapabilities {
 static_assert(sizeof(RssCapabilities) == 20);
 constexpr uint16_t kRssCapabilitiesSize = 18; /* on the wire, without the padding */
 constexpr uint32_t kRssCapToeplitz = 0x1;
-constexpr uint32_t kRssCapTcpIpv4 = 0x100;
-constexpr uint32_t kRssCapTcpIpv6 = 0x200;
-constexpr uint32_t kRssCapUdpIpv4 = 0x800;
-constexpr uint32_t kRssCapUdpIpv6 = 0x1000;
+constexpr std::pair<uint32_t, uint32_t> kRssCapOfType[] = {{kHashTcpIpv4, 0x100},
+							   {kHashTcpIpv6, 0x200},
+							   {kHashUdpIpv4, 0x800},
+							   {kHashUdpIpv6, 0x1000}};
 
 /* NDIS_RECEIVE_SCALE_PARAMETERS, up to where the host reads */
 struct RssParameters {
-	NdisHeader header;
+	ndis::ObjectHeader header;
 	uint16_t flags;
 	uint16_t base_cpu;
 	uint32_t hash_information;
@@ -50,9 +43,6 @@ static_assert(sizeof(RssParameters) == 28);
 constexpr uint16_t kRssDisable = 0x10;
 constexpr uint32_t kHashFunctionMask = 0xff;
 
-/* NDIS_OFFLOAD, revision 1: all that this host offers is told by zeros. */
-constexpr uint16_t kOffloadSize = 112;
-
 /* OIDs that guests other than ours ask for. */
 enum ExtraOid : uint32_t {
 	kOidHardwareStatus = 0x00010102,
@@ -63,7 +53,6 @@ enum ExtraOid : uint32_t {
 	kOidVendorDriverVersion = 0x00010116,
 	kOidMaximumSendPackets = 0x00010115,
 	kOidMaximumListSize = 0x01010104,
-	kOidOffloadCurrentConfig = 0xfc01020b,
 };
 
 void append(std::vector<uint8_t>& out, const void* data, size_t size)
@@ -78,9 +67,45 @@ void append_u32(std::vector<uint8_t>& out, uint64_t value)
 	append(out, &limited, sizeof(limited));
 }
 
+/* In the newest revision that the guest knows by its NDIS version and by the header that it may
+ * have put into the query. */
+void append_offload(std::vector<uint8_t>& out, ndis::Offload offload, uint32_t ndis_version,
+		    const uint8_t* input, uint32_t input_length)
+{
+	uint8_t revision = ndis_offload_revision(ndis_version);
+	ndis::ObjectHeader wanted;
+	if (input_length >= sizeof(wanted)) {
+		memcpy(&wanted, input, sizeof(wanted));
+		if (wanted.type == ndis::kTypeOffload) {
+			revision = std::clamp<uint8_t>(wanted.revision, 1, revision);
+			while (revision > 1 && ndis_offload_size(revision) > wanted.size)
+				revision--;
+		}
+	}
+	offload.header.revision = revision;
+	offload.header.size = ndis_offload_size(revision);
+	append(out, &offload, offload.header.size);
+}
+
 } // namespace
 
-uint32_t Nic::query_oid(uint32_t oid, std::vector<uint8_t>& out) const
+/* As RNDIS has it, in units of 100 bit/s. */
+uint32_t Nic::link_speed() const
+{
+	return uint32_t(std::min<uint64_t>(config_.speed_mbps * 10000, 0xffffffff));
+}
+
+/* A guest has to know the info by which parts of a packet are told. */
+Offloads Nic::offered() const
+{
+	Offloads out = offered_;
+	if (version_ < nvsp::kVersion61 || !(capabilities_ & nvsp::kCapRsc))
+		out.rsc4 = out.rsc6 = false;
+	return out;
+}
+
+uint32_t Nic::query_oid(uint32_t oid, const uint8_t* input, uint32_t input_length,
+			std::vector<uint8_t>& out) const
 {
 	switch (oid) {
 	case rndis::kOidMaximumFrameSize:
@@ -90,7 +115,7 @@ uint32_t Nic::query_oid(uint32_t oid, std::vector<uint8_t>& out) const
 		append_u32(out, mtu_);
 		break;
 	case rndis::kOidLinkSpeed:
-		append_u32(out, config_.speed_mbps * 10000);
+		append_u32(out, link_speed());
 		break;
 	case rndis::kOidMediaConnectStatus:
 		append_u32(out, link_up_ ? 0 : 1);
@@ -99,8 +124,10 @@ uint32_t Nic::query_oid(uint32_t oid, std::vector<uint8_t>& out) const
 		append_u32(out, filter_);
 		break;
 	case rndis::kOidPermanentAddress:
-	case rndis::kOidCurrentAddress:
 		append(out, config_.mac.data(), config_.mac.size());
+		break;
+	case rndis::kOidCurrentAddress:
+		append(out, mac_.data(), mac_.size());
 		break;
 	case rndis::kOidVendorDescription: {
 		static constexpr char kText[] = "netvsp emulated host";
@@ -109,9 +136,11 @@ uint32_t Nic::query_oid(uint32_t oid, std::vector<uint8_t>& out) const
 	}
 	case rndis::kOidReceiveScaleCapabilities: {
 		RssCapabilities caps{};
-		caps.header = {kNdisTypeRssCapabilities, 2, kRssCapabilitiesSize};
-		caps.flags = kRssCapToeplitz | kRssCapTcpIpv4 | kRssCapTcpIpv6 | kRssCapUdpIpv4 |
-			     kRssCapUdpIpv6;
+		caps.header = {ndis::kTypeRssCapabilities, 2, kRssCapabilitiesSize};
+		caps.flags = kRssCapToeplitz;
+		for (auto [type, flag] : kRssCapOfType)
+			if (config_.rss_types & type)
+				caps.flags |= flag;
 		caps.interrupt_messages = 1;
 		caps.receive_queues = config_.queues;
 		caps.table_entries = kRssTableSize;
@@ -119,12 +148,13 @@ uint32_t Nic::query_oid(uint32_t oid, std::vector<uint8_t>& out) const
 		break;
 	}
 	case rndis::kOidOffloadCapabilities:
-	case kOidOffloadCurrentConfig: {
-		NdisHeader header{kNdisTypeOffload, 1, kOffloadSize};
-		append(out, &header, sizeof(header));
-		out.resize(kOffloadSize);
+		append_offload(out, ndis_offload(offered(), config_.lso_max), ndis_version_, input,
+			       input_length);
 		break;
-	}
+	case rndis::kOidOffloadCurrentConfig:
+		append_offload(out, ndis_offload(enabled_, config_.lso_max), ndis_version_, input,
+			       input_length);
+		break;
 	case kOidHardwareStatus:
 	case kOidMediaSupported:
 	case kOidMediaInUse:
@@ -159,14 +189,44 @@ uint32_t Nic::set_oid(uint32_t oid, const uint8_t* data, uint32_t length)
 	case rndis::kOidReceiveScaleParameters:
 		return set_rss(data, length);
 	case rndis::kOidOffloadParameters:
-		/* Guests turn off what they do not want; there is nothing to turn on. */
-		return length < sizeof(NdisHeader) ? uint32_t(rndis::kStatusInvalidLength)
-						   : uint32_t(rndis::kStatusSuccess);
+		return set_offloads(data, length);
+	case rndis::kOidConfigParameter:
+		return set_parameter(data, length);
 	case kOidNetworkLayerAddresses:
 		return rndis::kStatusSuccess;
 	default:
 		return rndis::kStatusInvalidOid;
 	}
+}
+
+/* Hosts take every keyword, and act on those that they know. */
+uint32_t Nic::set_parameter(const uint8_t* data, uint32_t length)
+{
+	ConfigParameter p;
+	uint32_t status = read_config_parameter(data, length, p);
+	if (status != rndis::kStatusSuccess || p.type != ndis::kParameterString)
+		return status;
+	if (p.name == "NetworkAddress") {
+		/* Hyper-V lets a guest do so if the NIC may spoof addresses. */
+		if (!config_.set_mac)
+			return rndis::kStatusFailure;
+		return parse_network_address(p.text, mac_) ? rndis::kStatusSuccess
+							   : rndis::kStatusInvalidData;
+	}
+	if (p.text.empty() || p.text[0] < '0' || p.text[0] > '9')
+		return rndis::kStatusInvalidData;
+	set_offload_keyword(p.name, uint32_t(p.text[0] - '0'), offered(), enabled_);
+	return rndis::kStatusSuccess;
+}
+
+uint32_t Nic::set_offloads(const uint8_t* data, uint32_t length)
+{
+	uint32_t status = set_offload_parameters(data, length, offered(), enabled_);
+	if (status == rndis::kStatusSuccess) {
+		offload_sets_++;
+		offloads_changed_ = true;
+	}
+	return status;
 }
 
 uint32_t Nic::set_rss(const uint8_t* data, uint32_t length)
@@ -190,7 +250,9 @@ uint32_t Nic::set_rss(const uint8_t* data, uint32_t length)
 	for (uint32_t channel : table)
 		if (channel >= config_.queues)
 			return rndis::kStatusInvalidData;
-	rss_.enable(p.hash_information & ~kHashFunctionMask, data + p.key_offset, table);
+	/* A type that was not offered is not refused, it is not used. */
+	rss_.enable(p.hash_information & (config_.rss_types | kHashIpv4 | kHashIpv6),
+		    data + p.key_offset, table);
 	return rndis::kStatusSuccess;
 }
 

@@ -118,6 +118,13 @@ class ReceiveBuffer {
 		}
 		return kNone;
 	}
+	uint32_t control_free() const
+	{
+		uint32_t free = 0;
+		for (uint32_t id = 0; memory_ && id < kControlIds; id++)
+			free += !control_in_use_[id];
+		return free;
+	}
 	bool complete_control(uint64_t id)
 	{
 		if (id >= kControlIds || !control_in_use_[id])

@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "nic.hpp"
 
+#include <algorithm>
+
 namespace netvsp {
 
 namespace {
 
 constexpr uint32_t kMaxControlMessage = 4096;
+constexpr size_t kMaxIndications = 64;	      /* that wait for room */
+constexpr uint32_t kControlIdsForAnswers = 4; /* which indications leave alone */
 constexpr uint32_t kMaxTransferSize = 0xefffffff;
 constexpr uint32_t kDeviceConnectionless = 1;
 
@@ -53,15 +57,50 @@ bool Nic::rndis_send(Channel& channel, const void* message, uint32_t length, boo
 	return true;
 }
 
-void Nic::indicate(uint32_t status)
+/* A guest that is not there finds things out by itself when it comes. */
+void Nic::indicate(uint32_t status, const void* payload, uint32_t length)
 {
 	Channel& primary = *channels_[0];
-	if (!primary.open || primary.silent || !rndis_ready_ || !primary.out.fits(128))
+	if (!primary.open || primary.silent || !rndis_ready_)
 		return;
 	rndis::IndicateStatus message{};
-	message.hdr = {rndis::kIndicateStatus, sizeof(message)};
+	message.hdr = {rndis::kIndicateStatus, uint32_t(sizeof(message)) + length};
 	message.status = status;
-	rndis_send(primary, &message, sizeof(message), false);
+	if (length != 0) {
+		message.buffer_length = length;
+		message.buffer_offset = sizeof(message) - rndis::kOffsetBase;
+	}
+	if (indications_.size() == kMaxIndications)
+		indications_.pop_front();
+	auto& bytes = indications_.emplace_back(message.hdr.length);
+	memcpy(bytes.data(), &message, sizeof(message));
+	if (length != 0)
+		memcpy(bytes.data() + sizeof(message), payload, length);
+	send_indications();
+}
+
+/* What finds no room is sent in a later pass, and leaves room for answers. */
+void Nic::send_indications()
+{
+	Channel& primary = *channels_[0];
+	if (!primary.open || primary.silent)
+		return;
+	while (!indications_.empty() && primary.out.fits(128) &&
+	       receive_buffer_.control_free() > kControlIdsForAnswers) {
+		const auto& bytes = indications_.front();
+		rndis_send(primary, bytes.data(), uint32_t(bytes.size()), false);
+		indications_.pop_front();
+	}
+}
+
+/* Hosts tell what is in force whenever the guest or somebody else changed it. */
+void Nic::indicate_offloads()
+{
+	ndis::Offload offload = ndis_offload(enabled_, config_.lso_max);
+	offload.header.revision = ndis_offload_revision(ndis_version_);
+	offload.header.size = ndis_offload_size(offload.header.revision);
+	offloads_changed_ = false;
+	indicate(rndis::kStatusOffloadConfig, &offload, offload.header.size);
 }
 
 void Nic::handle_rndis_control(Channel& channel, const Packet& packet, const uint8_t* data,
@@ -103,13 +142,17 @@ void Nic::handle_rndis_control(Channel& channel, const Packet& packet, const uin
 		answer.packet_alignment_factor = config_.alignment_shift;
 		rndis_ready_ = !fail;
 		rndis_send(channel, &answer, sizeof(answer));
+		tell_vf();
 		return;
 	}
 	case rndis::kQuery: {
 		rndis::OidRequest request;
 		if (!read_as(request, data, length))
 			break;
-		return rndis_query(channel, request);
+		/* What a query brings along follows it, as with a set. */
+		return rndis_query(
+			channel, request, data + sizeof(request),
+			std::min(request.info_length, length - uint32_t(sizeof(request))));
 	}
 	case rndis::kSet: {
 		rndis::OidRequest request;
@@ -155,12 +198,13 @@ void Nic::handle_rndis_control(Channel& channel, const Packet& packet, const uin
 	violation(channel, "RNDIS message " + std::to_string(header.type) + " is cut");
 }
 
-void Nic::rndis_query(Channel& channel, const rndis::OidRequest& request)
+void Nic::rndis_query(Channel& channel, const rndis::OidRequest& request, const uint8_t* input,
+		      uint32_t input_length)
 {
 	std::vector<uint8_t> info;
 	rndis::QueryComplete answer{};
 	answer.request_id = request.request_id;
-	answer.status = query_oid(request.oid, info);
+	answer.status = query_oid(request.oid, input, input_length, info);
 	answer.info_length = uint32_t(info.size());
 	answer.info_offset = sizeof(answer) - rndis::kOffsetBase;
 	uint32_t length = uint32_t(sizeof(answer) + info.size());

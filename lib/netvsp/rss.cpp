@@ -3,14 +3,11 @@
 
 #include <cstring>
 
+#include "inet.hpp"
+
 namespace netvsp {
 
 namespace {
-
-uint16_t big16(const uint8_t* at)
-{
-	return uint16_t(at[0] << 8 | at[1]);
-}
 
 /* The 32 bits of the key that start at this bit; the key continues with zeros. */
 uint32_t key_window(const uint8_t* key, uint32_t bit)
@@ -22,9 +19,6 @@ uint32_t key_window(const uint8_t* key, uint32_t bit)
 	}
 	return uint32_t(window >> (8 - bit % 8));
 }
-
-constexpr uint8_t kTcp = 6;
-constexpr uint8_t kUdp = 17;
 
 } // namespace
 
@@ -64,9 +58,9 @@ Rss::Result Rss::classify(const uint8_t* frame, uint32_t length) const
 	uint32_t at = 14;
 	if (length < at)
 		return {0, 0, 0};
-	uint16_t type = big16(frame + 12);
-	if (type == 0x8100 && length >= 18) {
-		type = big16(frame + 16);
+	uint16_t type = load16(frame + 12);
+	if (type == kTypeVlan && length >= 18) {
+		type = load16(frame + 16);
 		at = 18;
 	}
 	const uint8_t* ip = frame + at;
@@ -77,16 +71,16 @@ Rss::Result Rss::classify(const uint8_t* frame, uint32_t length) const
 	uint8_t protocol;
 	bool fragment = false;
 	uint32_t tcp_type, udp_type, ip_type;
-	if (type == 0x0800 && left >= 20 && ip[0] >> 4 == 4) {
+	if (type == kTypeIp4 && left >= 20 && ip[0] >> 4 == 4) {
 		addresses = ip + 12;
 		addresses_length = 8;
 		header = (ip[0] & 15u) * 4;
 		protocol = ip[9];
-		fragment = (big16(ip + 6) & 0x3fff) != 0;
+		fragment = (load16(ip + 6) & 0x3fff) != 0;
 		tcp_type = kHashTcpIpv4;
 		udp_type = kHashUdpIpv4;
 		ip_type = kHashIpv4;
-	} else if (type == 0x86dd && left >= 40 && ip[0] >> 4 == 6) {
+	} else if (type == kTypeIp6 && left >= 40 && ip[0] >> 4 == 6) {
 		addresses = ip + 8;
 		addresses_length = 32;
 		header = 40;
@@ -100,9 +94,9 @@ Rss::Result Rss::classify(const uint8_t* frame, uint32_t length) const
 	uint32_t chosen = 0;
 	uint32_t ports_length = 0;
 	if (!fragment && left >= header + 4) {
-		if (protocol == kTcp)
+		if (protocol == kProtocolTcp)
 			chosen = types_ & tcp_type;
-		else if (protocol == kUdp)
+		else if (protocol == kProtocolUdp)
 			chosen = types_ & udp_type;
 		if (chosen)
 			ports_length = 4;

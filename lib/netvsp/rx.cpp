@@ -1,23 +1,27 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "nic.hpp"
 
+#include "inet.hpp"
+#include "rx_offload.hpp"
+
 namespace netvsp {
 
 namespace {
 
-/* A frame starts here in its sub-allocation: behind the RNDIS header and the one per-packet info
- * that there may be, and at a cache line. */
-constexpr uint32_t kFrameOffset = 64;
+/* A frame starts here in its sub-allocation, or a tag later: behind the RNDIS header and the
+ * per-packet infos that there may be, and at a cache line. */
+constexpr uint32_t kFrameOffset = 128;
 constexpr uint32_t kFramesPerPass = 4 * nvsp::kMaxFramesPerReceive;
 /* How long a frame waits for the ring of its channel before it is dropped: a channel that the
  * guest does not serve must not stop the others for good. */
 constexpr uint64_t kHoldNs = 100'000'000;
 
-struct HashInfo {
+struct WordInfo {
 	rndis::PacketInfo header;
 	uint32_t value;
 };
-static_assert(sizeof(rndis::PacketMessage) + sizeof(HashInfo) <= kFrameOffset);
+constexpr uint32_t kMaxInfos = 4; /* checksum, tag, hash, packet id */
+static_assert(sizeof(rndis::PacketMessage) + kMaxInfos * sizeof(WordInfo) <= kFrameOffset);
 
 constexpr uint32_t packet_space(uint32_t frames)
 {
@@ -30,6 +34,8 @@ constexpr uint32_t packet_space(uint32_t frames)
 void Nic::handle_rx_completion(Channel& channel, const Packet& packet)
 {
 	uint64_t id = packet.descriptor.transaction_id;
+	if (channel.index == 0 && completes_vf_message(id))
+		return;
 	bool good = id < kControlIds ? channel.index == 0 && receive_buffer_.complete_control(id)
 				     : receive_buffer_.complete(id, channel.index);
 	if (!good)
@@ -44,8 +50,7 @@ bool Nic::passes_filter(const uint8_t* frame, uint32_t length) const
 	if (length < 6)
 		return false;
 	if (!(frame[0] & 1))
-		return (filter_ & rndis::kFilterDirected) &&
-		       memcmp(frame, config_.mac.data(), 6) == 0;
+		return (filter_ & rndis::kFilterDirected) && memcmp(frame, mac_.data(), 6) == 0;
 	static constexpr uint8_t kBroadcast[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
 	if (memcmp(frame, kBroadcast, 6) == 0)
 		return filter_ & rndis::kFilterBroadcast;
@@ -53,8 +58,95 @@ bool Nic::passes_filter(const uint8_t* frame, uint32_t length) const
 	return filter_ & (rndis::kFilterMulticast | rndis::kFilterAllMulticast);
 }
 
+/* Writes the RNDIS header and the infos of what lies in a sub-allocation. */
+void Nic::write_headers(const RxFrame& frame)
+{
+	uint8_t* at = receive_buffer_.at(frame.index);
+	rndis::PacketMessage header{};
+	header.hdr = {rndis::kPacket, frame.offset + frame.length};
+	header.data_offset = frame.offset - rndis::kOffsetBase;
+	header.data_length = frame.length;
+	auto add_info = [&](uint32_t type, uint32_t value) {
+		WordInfo info{{sizeof(info), type, sizeof(rndis::PacketInfo)}, value};
+		memcpy(at + sizeof(header) + header.ppi_length, &info, sizeof(info));
+		header.ppi_offset = sizeof(header) - rndis::kOffsetBase;
+		header.ppi_length += uint32_t(sizeof(info));
+	};
+	if (frame.verified)
+		add_info(rndis::kPpiChecksum, frame.checksum);
+	if (frame.tagged)
+		add_info(rndis::kPpiVlan, ndis::vlan_info(frame.tag));
+	if (frame.rss.type != 0)
+		add_info(rndis::kPpiHashValue, frame.rss.hash);
+	if (frame.part) {
+		uint32_t id;
+		memcpy(&id, &frame.id, sizeof(id));
+		add_info(rndis::kPpiPacketId, id);
+	}
+	memcpy(at, &header, sizeof(header));
+}
+
+bool Nic::rsc_wanted(bool v6) const
+{
+	/* Who is not told that checksums were good could not know it of what is made anew. */
+	const uint32_t checksums = v6 ? kChecksumTcp6 : kChecksumTcp4 | kChecksumIp4;
+	return (v6 ? enabled_.rsc6 : enabled_.rsc4) &&
+	       (enabled_.rx_checksum & checksums) == checksums;
+}
+
+/*
+ * Makes the frame a part of the packet before it, if it can be. Its headers and those before it are
+ * in the guest's memory, but the guest does not know yet.
+ */
+RxFrame Nic::coalesce(Channel& channel, const RxFrame& frame)
+{
+	if (channel.rx_count == 0)
+		channel.rsc.end();
+	if (!enabled_.rsc4 && !enabled_.rsc6)
+		return frame;
+	RscSegment segment;
+	if (checksum_failed(frame.checksum) ||
+	    !read_segment(receive_buffer_.at(frame.index) + frame.offset, frame.length, segment) ||
+	    !rsc_wanted(segment.v6)) {
+		channel.rsc.end();
+		return frame;
+	}
+	RxFrame& first = channel.rsc_first;
+	if (!channel.rsc.takes(segment) || frame.tagged != first.tagged || frame.tag != first.tag) {
+		channel.rsc.start(segment);
+		first = frame;
+		return frame;
+	}
+	channel.rsc.add(segment);
+	if (channel.rsc.segments() == 2) {
+		first.part = true;
+		first.id = {ndis::kPacketIdVersion1, ndis::kPacketIdPart | ndis::kPacketIdFirst,
+			    ++channel.rsc_id};
+		first.checksum |= ndis::kRxChecksumTcpValueInvalid;
+		if (!segment.v6)
+			first.checksum |= ndis::kRxChecksumIpValueInvalid;
+		write_headers(first);
+		stats_.rx_rsc++;
+		stats_.rx_rsc_frames++;
+	} else {
+		channel.rsc_last.id.flags = ndis::kPacketIdPart;
+		write_headers(channel.rsc_last);
+	}
+	channel.rsc.update_headers(receive_buffer_.at(first.index) + first.offset);
+	RxFrame& last = channel.rsc_last;
+	last = RxFrame();
+	last.index = frame.index;
+	last.offset = frame.offset + segment.headers;
+	last.length = segment.payload;
+	last.part = true;
+	last.id = {ndis::kPacketIdVersion1, ndis::kPacketIdPart | ndis::kPacketIdLast,
+		   channel.rsc_id};
+	stats_.rx_rsc_frames++;
+	return last;
+}
+
 /* Puts headers before the frame and adds it to the channel's packet. @return false: no room */
-bool Nic::queue_frame(Channel& channel, uint32_t index, uint32_t length, const Rss::Result& rss)
+bool Nic::queue_frame(Channel& channel, const RxFrame& frame)
 {
 	if (channel.rx_count == nvsp::kMaxFramesPerReceive)
 		flush_rx(channel);
@@ -66,21 +158,11 @@ bool Nic::queue_frame(Channel& channel, uint32_t index, uint32_t length, const R
 		}
 		return false;
 	}
-	uint8_t* at = receive_buffer_.at(index);
-	rndis::PacketMessage header{};
-	header.hdr = {rndis::kPacket, kFrameOffset + length};
-	header.data_offset = kFrameOffset - rndis::kOffsetBase;
-	header.data_length = length;
-	if (rss.type != 0) {
-		HashInfo info{{sizeof(HashInfo), rndis::kPpiHashValue, sizeof(rndis::PacketInfo)},
-			      rss.hash};
-		header.ppi_offset = sizeof(header) - rndis::kOffsetBase;
-		header.ppi_length = sizeof(info);
-		memcpy(at + sizeof(header), &info, sizeof(info));
-	}
-	memcpy(at, &header, sizeof(header));
-	channel.rx_index[channel.rx_count] = index;
-	channel.rx_range[channel.rx_count] = {kFrameOffset + length, receive_buffer_.offset(index)};
+	const RxFrame part = coalesce(channel, frame);
+	write_headers(part);
+	channel.rx_index[channel.rx_count] = part.index;
+	channel.rx_range[channel.rx_count] = {part.offset + part.length,
+					      receive_buffer_.offset(part.index)};
 	channel.rx_count++;
 	return true;
 }
@@ -99,7 +181,7 @@ void Nic::rx_faults(Channel& channel)
 	if (faults_.fire(Fault::kBadRxPpi)) {
 		rndis::PacketInfo info{0, rndis::kPpiHashValue, sizeof(rndis::PacketInfo)};
 		header.ppi_offset = sizeof(header) - rndis::kOffsetBase;
-		header.ppi_length = sizeof(HashInfo);
+		header.ppi_length = sizeof(WordInfo);
 		memcpy(first + sizeof(header), &info, sizeof(info));
 	}
 	memcpy(first, &header, sizeof(header));
@@ -140,44 +222,65 @@ void Nic::flush_rx(Channel& channel)
 	stats_.rx_frames += count;
 }
 
-/* Hands a frame in a sub-allocation to its channel. @return false: it was held */
-bool Nic::deliver(uint32_t index, uint32_t length)
+/* Finds out what there is to tell of a frame that was put into a sub-allocation. */
+RxFrame Nic::inspect(uint32_t index, uint32_t length)
 {
-	Rss::Result rss{0, 0, 0};
+	RxFrame frame;
+	frame.index = index;
+	frame.offset = kFrameOffset;
+	frame.length = length;
+	uint8_t* data = receive_buffer_.at(index) + kFrameOffset;
+	/* Who did not say that it knows the info for tags finds them where they are. */
+	if ((capabilities_ & nvsp::kCap8021q) && strip_tag(data, length, frame.tag)) {
+		frame.tagged = true;
+		frame.offset += kVlanTag;
+		frame.length -= kVlanTag;
+		data += kVlanTag;
+		stats_.rx_vlan++;
+	}
+	if (enabled_.rx_checksum != 0) {
+		frame.verified = true;
+		frame.checksum = verify_checksums(data, frame.length, enabled_.rx_checksum);
+		stats_.rx_csum_bad += checksum_failed(frame.checksum);
+	}
 	if (rss_.enabled())
-		rss = rss_.classify(receive_buffer_.at(index) + kFrameOffset, length);
+		frame.rss = rss_.classify(data, frame.length);
+	return frame;
+}
+
+/* Hands a frame to its channel. @return false: it was held */
+bool Nic::deliver(const RxFrame& frame)
+{
+	uint32_t number = frame.rss.channel;
 	/* What the table names may not be there (yet). */
-	if (rss.channel >= channels_.size() || !channels_[rss.channel]->open ||
-	    channels_[rss.channel]->silent)
-		rss.channel = 0;
-	Channel& channel = *channels_[rss.channel];
-	if (queue_frame(channel, index, length, rss))
+	if (number >= channels_.size() || !channels_[number]->open || channels_[number]->silent)
+		number = 0;
+	if (queue_frame(*channels_[number], frame))
 		return true;
-	if (held_index_ == ReceiveBuffer::kNone) {
+	if (!held()) {
 		stats_.rx_no_buffer++;
 		held_since_ = monotonic_ns();
 	} else if (channels_.size() > 1 && monotonic_ns() - held_since_ > kHoldNs) {
-		held_index_ = ReceiveBuffer::kNone;
-		receive_buffer_.give(index);
+		receive_buffer_.give(frame.index);
+		held_.index = ReceiveBuffer::kNone;
 		return true;
 	}
-	held_index_ = index;
-	held_length_ = length;
+	held_ = frame;
 	return false;
 }
 
 bool Nic::receive_pass()
 {
 	bool work = false;
-	if (held_index_ != ReceiveBuffer::kNone) {
-		if (!deliver(held_index_, held_length_))
+	if (held()) {
+		if (!deliver(held_))
 			return false;
-		held_index_ = ReceiveBuffer::kNone;
+		held_.index = ReceiveBuffer::kNone;
 		work = true;
 	}
 	if (!endpoint_->connected())
 		return work;
-	const uint32_t capacity = mtu_ + 4; /* a VLAN tag is not part of the MTU */
+	const uint32_t capacity = mtu_ + kVlanTag; /* a VLAN tag is not part of the MTU */
 	for (uint32_t n = 0; n < kFramesPerPass; n++) {
 		uint32_t index = receive_buffer_.take();
 		if (index == ReceiveBuffer::kNone) {
@@ -191,12 +294,17 @@ bool Nic::receive_pass()
 			break;
 		}
 		work = true;
+		if (data_path_vf_) { /* the switch gives it to the VF */
+			stats_.rx_to_vf++;
+			receive_buffer_.give(index);
+			continue;
+		}
 		if (!passes_filter(frame, length)) {
 			stats_.rx_filtered++;
 			receive_buffer_.give(index);
 			continue;
 		}
-		if (!deliver(index, length))
+		if (!deliver(inspect(index, length)))
 			break;
 	}
 	return work;

@@ -3,11 +3,12 @@
 
 #include <algorithm>
 
+#include "inet.hpp"
+
 namespace netvsp {
 
 namespace {
 
-constexpr uint32_t kVlanTag = 4;
 constexpr uint32_t kMaxPieces = 1024;
 constexpr uint32_t kMaxTotal = 1u << 20;
 
@@ -139,84 +140,153 @@ bool Nic::copy_from_pieces(uint32_t offset, void* to, uint32_t length) const
 	return length == 0;
 }
 
+/* Reads what the per-packet infos of the message at `at` ask for. @return false: malformed */
+bool Nic::read_infos(const rndis::PacketMessage& m, uint32_t at, TxRequest& request) const
+{
+	uint32_t body = m.hdr.length - rndis::kOffsetBase;
+	if (m.ppi_offset < sizeof(m) - rndis::kOffsetBase || m.ppi_offset > body ||
+	    m.ppi_length > body - m.ppi_offset)
+		return false;
+	uint32_t info_at = at + rndis::kOffsetBase + m.ppi_offset;
+	uint32_t end = info_at + m.ppi_length;
+	/* Like the header, per-packet info lies in one range. */
+	auto range = std::upper_bound(range_ends_.begin(), range_ends_.end(), at);
+	if (range == range_ends_.end() || end > *range)
+		return false;
+	while (info_at < end) {
+		rndis::PacketInfo info;
+		uint32_t left = end - info_at;
+		if (left < sizeof(info))
+			return false;
+		copy_from_pieces(info_at, &info, sizeof(info));
+		if (info.size < sizeof(info) || info.size > left || info.offset > info.size)
+			return false;
+		if (info.type == rndis::kPpiChecksum || info.type == rndis::kPpiLso ||
+		    info.type == rndis::kPpiVlan) {
+			uint32_t value;
+			if (info.size - info.offset < sizeof(value))
+				return false;
+			copy_from_pieces(info_at + info.offset, &value, sizeof(value));
+			if (info.type == rndis::kPpiChecksum)
+				request.read_checksum(value);
+			else if (info.type == rndis::kPpiLso)
+				request.read_lso(value);
+			else
+				request.read_vlan(value);
+		}
+		info_at += info.size;
+	}
+	return request.complete(m.data_length);
+}
+
 /* Checks one RNDIS message, whose header was copied out, and sends its frame. */
-Nic::Tx Nic::transmit_message(const rndis::PacketMessage& m, uint32_t at)
+Nic::Tx Nic::transmit_message(Channel& channel, const rndis::PacketMessage& m, uint32_t at)
 {
 	uint32_t length = m.hdr.length;
 	uint32_t body = length - rndis::kOffsetBase;
 	if (m.oob_count != 0 || m.oob_length != 0 || m.oob_offset != 0 || m.vc_handle != 0)
 		return Tx::kBad;
 	if (m.data_length == 0 || m.data_offset < sizeof(m) - rndis::kOffsetBase ||
-	    m.data_offset > body || m.data_length > body - m.data_offset ||
-	    m.data_length > mtu_ + kVlanTag)
+	    m.data_offset > body || m.data_length > body - m.data_offset)
 		return Tx::kBad;
-	uint16_t tag = 0;
-	bool tagged = false;
-	if (m.ppi_length != 0) {
-		if (m.ppi_offset < sizeof(m) - rndis::kOffsetBase || m.ppi_offset > body ||
-		    m.ppi_length > body - m.ppi_offset)
-			return Tx::kBad;
-		uint32_t info_at = at + rndis::kOffsetBase + m.ppi_offset;
-		uint32_t end = info_at + m.ppi_length;
-		/* Like the header, per-packet info lies in one range. */
-		auto range = std::upper_bound(range_ends_.begin(), range_ends_.end(), at);
-		if (range == range_ends_.end() || end > *range)
-			return Tx::kBad;
-		while (info_at < end) {
-			rndis::PacketInfo info;
-			uint32_t left = end - info_at;
-			if (left < sizeof(info))
-				return Tx::kBad;
-			copy_from_pieces(info_at, &info, sizeof(info));
-			if (info.size < sizeof(info) || info.size > left || info.offset > info.size)
-				return Tx::kBad;
-			if (info.type == rndis::kPpiVlan) {
-				uint32_t value;
-				if (info.size - info.offset < sizeof(value))
-					return Tx::kBad;
-				copy_from_pieces(info_at + info.offset, &value, sizeof(value));
-				/* priority, CFI, id: the wire has them the other way round */
-				tag = uint16_t((value & 7) << 13 | (value & 8) << 9 |
-					       (value >> 4 & 0xfff));
-				tagged = true;
-			}
-			info_at += info.size;
-		}
-	}
-	if (!link_up_ || !endpoint_->connected()) {
+	TxRequest request;
+	if (m.ppi_length != 0 && !read_infos(m, at, request))
+		return Tx::kBad;
+	uint32_t frame_at = at + rndis::kOffsetBase + m.data_offset;
+	if (request.large)
+		return transmit_large(channel, request, frame_at, m.data_length);
+	if (m.data_length > mtu_ + kVlanTag || (request.tagged && m.data_length < kEthernetHeader))
+		return Tx::kBad;
+	if (!network_there()) {
 		stats_.tx_frames++; /* goes nowhere, as on a cable that is not plugged */
 		return Tx::kDone;
 	}
+	if (request.checksums != 0 || request.tagged)
+		return transmit_changed(request, frame_at, m.data_length);
 	const uint8_t* frame = nullptr;
-	uint32_t frame_at = at + rndis::kOffsetBase + m.data_offset;
-	uint32_t frame_length = m.data_length;
-	if (!tagged) {
-		uint32_t offset = frame_at;
-		for (const Piece& piece : pieces_) {
-			if (offset < piece.length) {
-				if (frame_length <= piece.length - offset)
-					frame = piece.data + offset;
-				break;
-			}
-			offset -= piece.length;
+	uint32_t offset = frame_at;
+	for (const Piece& piece : pieces_) {
+		if (offset < piece.length) {
+			if (m.data_length <= piece.length - offset)
+				frame = piece.data + offset;
+			break;
 		}
-		if (!frame) {
-			copy_from_pieces(frame_at, scratch_.data(), frame_length);
-			frame = scratch_.data();
-		}
-	} else {
-		if (frame_length < 14)
-			return Tx::kBad;
-		copy_from_pieces(frame_at, scratch_.data(), 12);
-		const uint8_t header[4] = {0x81, 0x00, uint8_t(tag >> 8), uint8_t(tag)};
-		memcpy(scratch_.data() + 12, header, sizeof(header));
-		copy_from_pieces(frame_at + 12, scratch_.data() + 16, frame_length - 12);
-		frame = scratch_.data();
-		frame_length += kVlanTag;
+		offset -= piece.length;
 	}
-	if (!endpoint_->send(frame, frame_length))
+	if (!frame) {
+		copy_from_pieces(frame_at, scratch_.data(), m.data_length);
+		frame = scratch_.data();
+	}
+	if (!endpoint_->send(frame, m.data_length))
 		return Tx::kRetry;
 	stats_.tx_frames++;
+	return Tx::kDone;
+}
+
+/* What the guest asks for without having turned it on is done all the same, as by OpenVMM. */
+void Nic::count_request(const TxRequest& request, bool seeded)
+{
+	stats_.tx_frames++;
+	stats_.tx_vlan += request.tagged;
+	if (request.checksums == 0 && !request.large)
+		return;
+	if (request.large ? !(request.v6 ? enabled_.lso6 : enabled_.lso4)
+			  : (request.checksums & ~enabled_.tx_checksum) != 0)
+		stats_.tx_not_enabled++;
+	stats_.tx_unseeded += !seeded;
+}
+
+Nic::Tx Nic::transmit_changed(const TxRequest& request, uint32_t at, uint32_t length)
+{
+	uint8_t* frame = scratch_.data() + kVlanTag;
+	copy_from_pieces(at, frame, length);
+	bool seeded = true;
+	TxRequest possible = request;
+	possible.checksums &= offered_.tx_checksum;
+	bool computed =
+		possible.checksums != 0 && compute_checksums(frame, length, possible, seeded);
+	if (request.tagged) {
+		frame = insert_tag(frame, request.tag);
+		length += kVlanTag;
+	}
+	if (!endpoint_->send(frame, length))
+		return Tx::kRetry;
+	count_request(request, seeded);
+	if (computed)
+		stats_.tx_csum++;
+	else if (request.checksums != 0)
+		stats_.tx_csum_undone++;
+	return Tx::kDone;
+}
+
+Nic::Tx Nic::transmit_large(Channel& channel, const TxRequest& request, uint32_t at,
+			    uint32_t length)
+{
+	if (!(request.v6 ? offered_.lso6 : offered_.lso4))
+		return Tx::kBad;
+	large_send_.resize(std::max<size_t>(large_send_.size(), length));
+	copy_from_pieces(at, large_send_.data(), length);
+	Segmenter segmenter;
+	if (!segmenter.start(large_send_.data(), length, request) ||
+	    segmenter.frame_length() > mtu_)
+		return Tx::kBad;
+	if (network_there()) {
+		for (uint32_t& n = channel.tx_segments; n < segmenter.count(); n++) {
+			uint8_t* frame = scratch_.data() + kVlanTag;
+			uint32_t size = segmenter.build(n, frame);
+			if (request.tagged) {
+				frame = insert_tag(frame, request.tag);
+				size += kVlanTag;
+			}
+			if (!endpoint_->send(frame, size))
+				return Tx::kRetry;
+			stats_.tx_segments++;
+		}
+	}
+	channel.tx_segments = 0;
+	count_request(request, segmenter.seeded());
+	stats_.tx_lso++;
+	stats_.tx_lso_oversize += segmenter.payload() > config_.lso_max;
 	return Tx::kDone;
 }
 
@@ -236,7 +306,7 @@ Nic::Tx Nic::transmit(Channel& channel, uint32_t total)
 		if (header.hdr.type != rndis::kPacket || header.hdr.length < sizeof(header) ||
 		    header.hdr.length > total - at)
 			return Tx::kBad;
-		Tx result = transmit_message(header, at);
+		Tx result = transmit_message(channel, header, at);
 		if (result == Tx::kRetry) {
 			channel.tx_offset = at;
 			channel.tx_messages = messages - 1;
@@ -286,6 +356,7 @@ bool Nic::handle_data(Channel& channel, const Packet& packet, const nvsp::Messag
 	}
 	channel.tx_offset = 0;
 	channel.tx_messages = 0;
+	channel.tx_segments = 0;
 	stats_.tx_packets++;
 	uint32_t status = nvsp::kStatusSuccess;
 	if (result == Tx::kBad) {

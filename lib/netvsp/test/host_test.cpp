@@ -183,8 +183,12 @@ TEST_F(HostTest, ThreadServesAndSleeps)
 	std::vector<std::string> got;
 	for (auto& p : guest->other)
 		if (p.is(vmbus::PacketType::kTransferPages))
-			for (auto& m : guest->take(guest->ch(), p))
-				got.emplace_back(m.begin() + 64, m.end());
+			for (auto& m : guest->take(guest->ch(), p)) {
+				rndis::PacketMessage h{};
+				memcpy(&h, m.data(), std::min(m.size(), sizeof(h)));
+				if (h.hdr.type == rndis::kPacket)
+					got.emplace_back(m.end() - h.data_length, m.end());
+			}
 	for (auto& f : guest->frames(guest->ch()))
 		got.push_back(f);
 	std::erase_if(got, [](auto& f) { return f.size() < 60; });

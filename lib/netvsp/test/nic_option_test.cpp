@@ -36,6 +36,21 @@ TEST(NicOptionTest, Accepts)
 	EXPECT_TRUE(c.monitor);
 	EXPECT_EQ("", parse_nic_option("link", "down", c));
 	EXPECT_FALSE(c.link);
+	EXPECT_EQ("", parse_nic_option("rss", "tcp4+tcp6", c));
+	EXPECT_EQ(uint32_t(netvsp::kHashTcpIpv4 | netvsp::kHashTcpIpv6), c.rss_types);
+	EXPECT_EQ("", parse_nic_option("rss", "all", c));
+	EXPECT_EQ("", parse_nic_option("set_mac", "no", c));
+	EXPECT_FALSE(c.set_mac);
+	EXPECT_EQ("", parse_nic_option("rsc", "off", c));
+	EXPECT_FALSE(c.rsc);
+	EXPECT_EQ("", parse_nic_option("csum", "none", c));
+	EXPECT_EQ(0u, c.tx_csum | c.rx_csum);
+	EXPECT_EQ("", parse_nic_option("tx_csum", "ip4+udp6", c));
+	EXPECT_EQ(uint32_t(netvsp::kChecksumIp4 | netvsp::kChecksumUdp6), c.tx_csum);
+	EXPECT_EQ("", parse_nic_option("rx_csum", "all", c));
+	EXPECT_EQ(uint32_t(netvsp::kChecksumAll), c.rx_csum);
+	EXPECT_EQ("", parse_nic_option("lso_max", "0", c));
+	EXPECT_EQ(0u, c.lso_max);
 	EXPECT_EQ("", parse_nic_option("fault", "tx-fail:3+keepalive", c));
 	EXPECT_EQ((std::vector<std::string>{"tx-fail:3", "keepalive"}), c.faults);
 }
@@ -62,6 +77,10 @@ TEST(NicOptionTest, RefusesAndNamesTheRange)
 	refused("alignment", "13", "0..12");
 	refused("speed", "0", "1..");
 	refused("monitor", "maybe", "0 or 1");
+	refused("rss", "ip4", "udp6");
+	refused("csum", "", "all, none");
+	refused("tx_csum", "ip4+sctp", "udp4");
+	refused("lso_max", "262145", "0..262144");
 	refused("mac", "01:00:00:00:00:00", "multicast");
 	refused("mac", "00:15:5d:00:00", "six hex bytes");
 	refused("mac", "00-15-5d-00-00-01", "six hex bytes");

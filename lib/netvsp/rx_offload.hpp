@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/** What the host finds out about a frame for its guest, and tells it in per-packet infos. */
+#pragma once
+
+#include <cstdint>
+
+namespace netvsp {
+
+/**
+ * Verifies checksums of a frame.
+ *
+ * The frame may lie in the guest's memory: what it says is read once and never trusted again.
+ *
+ * @param wanted Checksum bits
+ * @return the value of rndis::kPpiChecksum; a checksum that is not there, or cannot be judged as in
+ *         a fragment, is neither good nor bad
+ */
+uint32_t verify_checksums(const uint8_t* frame, uint32_t length, uint32_t wanted);
+
+/** Whether the value tells of a bad checksum. */
+bool checksum_failed(uint32_t info);
+
+/**
+ * Takes an 802.1Q tag out of a frame by moving the addresses over it; the frame then starts 4 bytes
+ * later. Other tags, as the outer one of QinQ (0x88a8), stay: hosts know no info for them.
+ *
+ * @return whether there was one
+ */
+bool strip_tag(uint8_t* frame, uint32_t length, uint16_t& tag);
+
+} // namespace netvsp
