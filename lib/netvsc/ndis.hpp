@@ -143,16 +143,13 @@ static_assert(offsetof(OffloadParameters, flags) == 16);
 static_assert(offsetof(OffloadParameters, rsc_ip4) == 22);
 inline constexpr uint16_t kOffloadParametersSizeRev1 = 20;
 
-/* Per-packet info rndis::kPpiChecksum of a frame that the guest sends */
+/* Per-packet info rndis::kPpiChecksum of a frame that the guest sends; bits 16 to 25 are the offset
+ * of the TCP or UDP header */
 inline constexpr uint32_t kTxChecksumIp4 = 1u << 0; /* the frame is IPv4 */
 inline constexpr uint32_t kTxChecksumIp6 = 1u << 1;
 inline constexpr uint32_t kTxChecksumTcp = 1u << 2;
 inline constexpr uint32_t kTxChecksumUdp = 1u << 3;
 inline constexpr uint32_t kTxChecksumIpHeader = 1u << 4;
-constexpr uint32_t tx_checksum_l4_offset(uint32_t value)
-{
-	return value >> 16 & 0x3ff;
-}
 
 /* Per-packet info rndis::kPpiChecksum of a frame that the guest receives */
 inline constexpr uint32_t kRxChecksumTcpFailed = 1u << 0;
@@ -165,30 +162,13 @@ inline constexpr uint32_t kRxChecksumIpOk = 1u << 5;
 inline constexpr uint32_t kRxChecksumTcpValueInvalid = 1u << 7;
 inline constexpr uint32_t kRxChecksumIpValueInvalid = 1u << 8;
 
-/* Per-packet info rndis::kPpiLso */
+/* Per-packet info rndis::kPpiLso: bits 0 to 19 are the MSS, 20 to 29 the offset of the TCP header
+ */
 inline constexpr uint32_t kLsoV2 = 1u << 30;
 inline constexpr uint32_t kLsoIp6 = 1u << 31;
-constexpr uint32_t lso_mss(uint32_t value)
-{
-	return value & 0xfffff;
-}
-constexpr uint32_t lso_tcp_offset(uint32_t value)
-{
-	return value >> 20 & 0x3ff;
-}
 
-/* Per-packet info rndis::kPpiVlan: priority, CFI, VLAN id from the lowest bit on. A tag on the wire
- * has them the other way round. */
-constexpr uint16_t vlan_tag(uint32_t info)
-{
-	return uint16_t((info & 7) << 13 | (info & 8) << 9 | (info >> 4 & 0xfff));
-}
-constexpr uint32_t vlan_info(uint16_t tag)
-{
-	return uint32_t(tag) >> 13 | (uint32_t(tag) >> 9 & 8) | (uint32_t(tag) & 0xfff) << 4;
-}
-static_assert(vlan_tag(5 | 8 | 0x123 << 4) == 0xb123);
-static_assert(vlan_info(0xb123) == (5 | 8 | 0x123 << 4));
+/* Per-packet info rndis::kPpiVlan: bits 0 to 2 are the priority, bit 3 the CFI, 4 to 15 the VLAN
+ * id. A tag on the wire has them the other way round. */
 
 /** Per-packet info rndis::kPpiPacketId: parts of one packet follow each other in the ranges of one
  *  transfer-page packet. The first has the headers and all other infos, the rest is payload. */

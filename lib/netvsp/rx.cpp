@@ -75,7 +75,7 @@ void Nic::write_headers(const RxFrame& frame)
 	if (frame.verified)
 		add_info(rndis::kPpiChecksum, frame.checksum);
 	if (frame.tagged)
-		add_info(rndis::kPpiVlan, ndis::vlan_info(frame.tag));
+		add_info(rndis::kPpiVlan, vlan_info(frame.tag));
 	if (frame.rss.type != 0)
 		add_info(rndis::kPpiHashValue, frame.rss.hash);
 	if (frame.part) {

@@ -65,6 +65,14 @@ bool checksum_failed(uint32_t info)
 		       ndis::kRxChecksumIpFailed);
 }
 
+uint32_t vlan_info(uint16_t tag)
+{
+	uint32_t priority = tag >> 13;
+	uint32_t cfi = tag >> 12 & 1;
+	uint32_t id = tag & 0xfffu;
+	return priority | cfi << 3 | id << 4;
+}
+
 bool strip_tag(uint8_t* frame, uint32_t length, uint16_t& tag)
 {
 	if (length < kEthernetHeader + kVlanTag || load16(frame + 12) != kTypeVlan)

@@ -28,4 +28,7 @@ bool checksum_failed(uint32_t info);
  */
 bool strip_tag(uint8_t* frame, uint32_t length, uint16_t& tag);
 
+/** A tag as rndis::kPpiVlan has it. */
+uint32_t vlan_info(uint16_t tag);
+
 } // namespace netvsp
