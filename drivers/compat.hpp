@@ -28,3 +28,10 @@
 #else
 #define NETVSC_EXPORT_NAME(name, index) RTE_PMD_EXPORT_NAME(name, index)
 #endif
+
+/* 25.11: the number of frames that wait may be an error. */
+#if RTE_VERSION >= RTE_VERSION_NUM(25, 11, 0, 0)
+using rx_queue_count_t = int;
+#else
+using rx_queue_count_t = uint32_t;
+#endif

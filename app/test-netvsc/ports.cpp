@@ -68,18 +68,31 @@ int Port::configure(const PortOptions& options)
 	conf.rxmode.offloads = options.rx_offloads;
 	conf.txmode.offloads = options.tx_offloads;
 	conf.intr_conf.lsc = options.lsc;
-	int rc = rte_eth_dev_configure(id, 1, 1, &conf);
+	if (options.rss_types != 0) {
+		conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
+		conf.rx_adv_conf.rss_conf.rss_hf = options.rss_types;
+	}
+	int rc = rte_eth_dev_configure(id, options.rx_queues, options.tx_queues, &conf);
 	if (rc != 0)
 		return rc;
 	rte_mempool* pool = options.pool;
 	if (pool == nullptr)
 		pool = options.mtu > 1500 ? pools().jumbo : pools().normal;
-	rc = rte_eth_rx_queue_setup(id, 0, options.rx_descriptors, SOCKET_ID_ANY, nullptr, pool);
-	if (rc != 0)
-		return rc;
-	rc = rte_eth_tx_queue_setup(id, 0, options.tx_descriptors, SOCKET_ID_ANY, nullptr);
-	if (rc != 0)
-		return rc;
+	for (uint16_t q = 0; q < options.rx_queues; q++) {
+		rte_eth_rxconf rx{};
+		rx.rx_deferred_start = q == options.rx_deferred;
+		rc = rte_eth_rx_queue_setup(id, q, options.rx_descriptors, SOCKET_ID_ANY, &rx,
+					    pool);
+		if (rc != 0)
+			return rc;
+	}
+	for (uint16_t q = 0; q < options.tx_queues; q++) {
+		rte_eth_txconf tx{};
+		tx.tx_deferred_start = q == options.tx_deferred;
+		rc = rte_eth_tx_queue_setup(id, q, options.tx_descriptors, SOCKET_ID_ANY, &tx);
+		if (rc != 0)
+			return rc;
+	}
 	return options.promiscuous ? rte_eth_promiscuous_enable(id)
 				   : rte_eth_promiscuous_disable(id);
 }
@@ -120,21 +133,21 @@ void Port::up(const PortOptions& options)
 	ASSERT_EQ(start(), 0);
 }
 
-bool Port::send(rte_mbuf* m)
+bool Port::send(rte_mbuf* m, uint16_t queue)
 {
-	const bool sent = eventually([&] { return tx(&m, 1) == 1; }, 1000);
+	const bool sent = eventually([&] { return tx(&m, 1, queue) == 1; }, 1000);
 	if (!sent)
 		rte_pktmbuf_free(m);
 	return sent;
 }
 
-std::vector<Frame> Port::receive(size_t count, int timeout_ms)
+std::vector<Frame> Port::receive(size_t count, int timeout_ms, uint16_t queue)
 {
 	std::vector<Frame> frames;
 	eventually(
 		[&] {
 			rte_mbuf* m;
-			while (frames.size() < count && rx(&m, 1) == 1) {
+			while (frames.size() < count && rx(&m, 1, queue) == 1) {
 				frames.push_back(from_mbuf(m));
 				rte_pktmbuf_free(m);
 			}

@@ -124,6 +124,11 @@ struct PortOptions {
 	uint16_t tx_descriptors = 512;
 	rte_mempool* pool = nullptr; /**< null = normal, or jumbo where the MTU wants it */
 	bool lsc = false;
+	uint16_t rx_queues = 1;
+	uint16_t tx_queues = 1;
+	uint64_t rss_types = 0;		   /**< RTE_ETH_RSS_*; 0 = no RSS */
+	uint16_t rx_deferred = UINT16_MAX; /**< this queue does not start with the port */
+	uint16_t tx_deferred = UINT16_MAX;
 	bool promiscuous = true; /**< frames of make_frame() are not to the port's address */
 };
 
@@ -145,19 +150,19 @@ class Port {
 	/** configure() and start(), both of which must succeed. */
 	void up(const PortOptions& options = {});
 
-	uint16_t rx(rte_mbuf** mbufs, uint16_t count)
+	uint16_t rx(rte_mbuf** mbufs, uint16_t count, uint16_t queue = 0)
 	{
-		return rte_eth_rx_burst(id, 0, mbufs, count);
+		return rte_eth_rx_burst(id, queue, mbufs, count);
 	}
-	uint16_t tx(rte_mbuf** mbufs, uint16_t count)
+	uint16_t tx(rte_mbuf** mbufs, uint16_t count, uint16_t queue = 0)
 	{
-		return rte_eth_tx_burst(id, 0, mbufs, count);
+		return rte_eth_tx_burst(id, queue, mbufs, count);
 	}
 	/** Sends one mbuf, trying for a second; frees it where nobody takes it. */
-	bool send(rte_mbuf* m);
-	bool send(const Frame& frame) { return send(to_mbuf(frame)); }
+	bool send(rte_mbuf* m, uint16_t queue = 0);
+	bool send(const Frame& frame, uint16_t queue = 0) { return send(to_mbuf(frame), queue); }
 	/** Receives until there are `count` frames or the time is over. */
-	std::vector<Frame> receive(size_t count, int timeout_ms = 2000);
+	std::vector<Frame> receive(size_t count, int timeout_ms = 2000, uint16_t queue = 0);
 	/** Frees whatever comes until nothing came for a while. @return number of frames */
 	size_t receive_rest(int quiet_ms = 50);
 

@@ -221,6 +221,26 @@ void Rx::drop_oldest()
 	}
 }
 
+uint32_t Rx::waiting(uint32_t enough)
+{
+	if (!ring_.maybe_nonempty())
+		return 0;
+	lock_.lock();
+	ring_.refresh();
+	uint32_t frames = 0;
+	PacketView view;
+	for (uint32_t at = 0; frames < enough && at < ring_.available() && ring_.peek(at, view);
+	     at += view.ring_length()) {
+		Transfer transfer;
+		if (view.type == PacketType::kTransferPages && parse_transfer(view, transfer) &&
+		    transfer.channel_type == nvsp::kChannelData)
+			frames += at == 0 ? transfer.count - std::min(transfer.count, next_range_)
+					  : transfer.count;
+	}
+	lock_.unlock();
+	return frames;
+}
+
 void Rx::flush_completions()
 {
 	if (!lock_.try_lock())

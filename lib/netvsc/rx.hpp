@@ -118,6 +118,9 @@ class Rx {
 	 */
 	void scan(bool starving);
 
+	/** Frames in the ring, counted up to about `enough`. */
+	uint32_t waiting(uint32_t enough);
+
 	/** Gives the host its buffers back that were not yet; e.g. after frames were released. */
 	void flush_completions();
 

@@ -78,6 +78,23 @@ int mtu_set(rte_eth_dev* dev, uint16_t mtu)
 	return 0;
 }
 
+const uint32_t* supported_ptypes_get(rte_eth_dev*)
+{
+	static constexpr uint32_t kTypes[] = {
+		RTE_PTYPE_L2_ETHER,    RTE_PTYPE_L2_ETHER_VLAN, RTE_PTYPE_L2_ETHER_QINQ,
+		RTE_PTYPE_L3_IPV4,     RTE_PTYPE_L3_IPV4_EXT,	RTE_PTYPE_L3_IPV6,
+		RTE_PTYPE_L3_IPV6_EXT, RTE_PTYPE_L4_TCP,	RTE_PTYPE_L4_UDP,
+		RTE_PTYPE_L4_SCTP,     RTE_PTYPE_L4_FRAG,	RTE_PTYPE_UNKNOWN};
+	return kTypes;
+}
+
+/* ethdev allows it while the port is stopped only. */
+int ptypes_set(rte_eth_dev* dev, uint32_t mask)
+{
+	port_of(dev).ptype_mask = mask & kAllPtypes;
+	return 0;
+}
+
 int link_update(rte_eth_dev* dev, int)
 {
 	Port& port = port_of(dev);

@@ -13,11 +13,8 @@ namespace netvsc {
 using vmbus::Error;
 using vmbus::bus::BusDevice;
 
-static constexpr uint64_t kRxOffloads = RTE_ETH_RX_OFFLOAD_SCATTER;
+static constexpr uint64_t kRxOffloads = RTE_ETH_RX_OFFLOAD_SCATTER | RTE_ETH_RX_OFFLOAD_RSS_HASH;
 static constexpr uint64_t kTxOffloads = RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
-
-/* How long the host may take to read what was sent before the port stops. */
-static constexpr vmbus::Milliseconds kDrainTimeout{2000};
 
 int failed(const Port& port, const char* doing, const Error& error)
 {
@@ -36,7 +33,9 @@ Error reconnect(Port& port, uint32_t mtu)
 static int configure(rte_eth_dev* dev)
 {
 	/* The MTU of the configuration is agreed with the host here; ethdev calls no mtu_set. */
-	return mtu_set(dev, dev->data->mtu);
+	if (const int rc = mtu_set(dev, dev->data->mtu))
+		return rc;
+	return configure_rss(port_of(dev));
 }
 
 static int info_get(rte_eth_dev* dev, rte_eth_dev_info* info)
@@ -46,8 +45,11 @@ static int info_get(rte_eth_dev* dev, rte_eth_dev_info* info)
 	info->max_mtu = port.session.info().nvsp_version >= nvsp::kVersion2 ? kMaxMtu : 1500;
 	info->min_rx_bufsize = 64;
 	info->max_rx_pktlen = info->max_mtu + kEthernetHeader + kVlanTag;
-	info->max_rx_queues = kMaxQueues;
-	info->max_tx_queues = kMaxQueues;
+	const RssCapabilities& rss = port.session.info().rss;
+	info->max_rx_queues = info->max_tx_queues = static_cast<uint16_t>(rss.queues);
+	info->reta_size = static_cast<uint16_t>(rss.table_size);
+	info->hash_key_size = rss.table_size != 0 ? kRssKeySize : 0;
+	info->flow_type_rss_offloads = rss_types_of(rss.hash_types);
 	info->max_mac_addrs = 1;
 	info->rx_offload_capa = kRxOffloads;
 	info->rx_queue_offload_capa = 0;
@@ -91,19 +93,19 @@ static int start(rte_eth_dev* dev)
 		dev->data->scattered_rx = 1;
 	}
 	select_burst_functions(port);
+	start_queues(port);
 	port.running = true;
-	error = apply_filter(port);
+	error = apply_rss(port);
+	if (!error)
+		error = apply_filter(port);
 	if (!error)
 		error = port.session.query_link();
 	if (error) {
 		port.running = false;
+		stop_queues(port);
 		return failed(port, "start", error);
 	}
 	link_update(dev, 0);
-	for (uint16_t i = 0; i < dev->data->nb_rx_queues; i++)
-		dev->data->rx_queue_state[i] = RTE_ETH_QUEUE_STATE_STARTED;
-	for (uint16_t i = 0; i < dev->data->nb_tx_queues; i++)
-		dev->data->tx_queue_state[i] = RTE_ETH_QUEUE_STATE_STARTED;
 	return 0;
 }
 
@@ -111,10 +113,7 @@ static int stop(rte_eth_dev* dev)
 {
 	Port& port = port_of(dev);
 	port.running = false;
-	for (uint16_t i = 0; i < dev->data->nb_rx_queues; i++)
-		dev->data->rx_queue_state[i] = RTE_ETH_QUEUE_STATE_STOPPED;
-	for (uint16_t i = 0; i < dev->data->nb_tx_queues; i++)
-		dev->data->tx_queue_state[i] = RTE_ETH_QUEUE_STATE_STOPPED;
+	stop_queues(port);
 	link_update(dev, 0);
 	if (port.gone || !port.session.connected())
 		return 0;
@@ -129,7 +128,7 @@ static int stop(rte_eth_dev* dev)
 		return 0;
 	}
 	for (uint16_t i = 0; i < dev->data->nb_rx_queues; i++)
-		if (auto* q = static_cast<RxQueue*>(dev->data->rx_queues[i]); q->rx != nullptr)
+		if (RxQueue* q = rx_queue(*dev->data, i); q->rx != nullptr)
 			q->rx->discard(drop_hold);
 	return 0;
 }
@@ -172,6 +171,21 @@ static constexpr eth_dev_ops make_ops()
 	ops.rx_queue_release = rx_queue_release;
 	ops.tx_queue_setup = tx_queue_setup;
 	ops.tx_queue_release = tx_queue_release;
+	ops.rx_queue_start = rx_queue_start;
+	ops.rx_queue_stop = rx_queue_stop;
+	ops.tx_queue_start = tx_queue_start;
+	ops.tx_queue_stop = tx_queue_stop;
+	ops.rxq_info_get = rxq_info_get;
+	ops.txq_info_get = txq_info_get;
+	ops.rx_burst_mode_get = rx_burst_mode_get;
+	ops.tx_burst_mode_get = tx_burst_mode_get;
+	ops.tx_done_cleanup = tx_done_cleanup;
+	ops.dev_supported_ptypes_get = supported_ptypes_get;
+	ops.dev_ptypes_set = ptypes_set;
+	ops.rss_hash_update = rss_hash_update;
+	ops.rss_hash_conf_get = rss_hash_conf_get;
+	ops.reta_update = reta_update;
+	ops.reta_query = reta_query;
 	ops.promiscuous_enable = promiscuous_enable;
 	ops.promiscuous_disable = promiscuous_disable;
 	ops.allmulticast_enable = allmulticast_enable;
@@ -204,6 +218,9 @@ static int probe(BusDevice& device)
 	port->ethdev = dev;
 	dev->device = device.parent;
 	dev->dev_ops = &kOps;
+	dev->rx_queue_count = rx_queue_count;
+	dev->rx_descriptor_status = rx_descriptor_status;
+	dev->tx_descriptor_status = tx_descriptor_status;
 	dev->process_private = port.get();
 	dev->data->mac_addrs = &port->mac;
 	dev->data->mtu = static_cast<uint16_t>(info.mtu);

@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <memory>
 #include <mutex>
@@ -23,7 +24,6 @@ extern int netvsc_logtype;
 
 namespace netvsc {
 
-inline constexpr uint16_t kMaxQueues = 1;
 inline constexpr uint16_t kMinDescriptors = 64;
 inline constexpr uint16_t kMaxDescriptors = 4096;
 inline constexpr uint16_t kDefaultDescriptors = 512;
@@ -43,11 +43,14 @@ struct Port;
 
 struct alignas(64) RxQueue {
 	Rx* rx = nullptr; /**< null until the port is started */
-	const std::atomic<bool>* gone = nullptr;
+	/** True: bursts do nothing. The port's `gone`, or kAlways while the queue is stopped. */
+	const std::atomic<bool>* off = nullptr;
 	rte_mempool* pool = nullptr;
 	uint64_t rearm = 0; /**< the mbuf fields that every received mbuf starts with */
 	uint32_t room = 0;  /**< bytes of data in one mbuf */
 	uint32_t copybreak = 0;
+	uint32_t wanted = 0;	 /**< Frame::Info that the application asked for */
+	uint32_t ptype_mask = 0; /**< RTE_PTYPE_* to look for; 0 = none */
 	uint16_t stash_count = 0;
 	uint16_t port_id = 0;
 	uint64_t no_mbuf = 0;
@@ -60,17 +63,18 @@ struct alignas(64) RxQueue {
 	Port* port = nullptr;
 	uint16_t id = 0;
 	uint16_t descriptors = 0;
-	bool scatter = false; /**< the application takes frames of several mbufs */
-	RxStats past;	      /**< of pipelines that are gone */
-	RxStats base;	      /**< at the last reset */
+	bool scatter = false;  /**< the application takes frames of several mbufs */
+	bool deferred = false; /**< does not start with the port */
+	RxStats past;	       /**< of pipelines that are gone */
+	RxStats base;	       /**< at the last reset */
 	uint64_t no_mbuf_base = 0;
 	uint64_t too_long_base = 0;
 };
 
 struct alignas(64) TxQueue {
-	Tx* tx = nullptr; /**< null until the port is started */
-	Rx* rx = nullptr; /**< of the same channel: completions come there */
-	const std::atomic<bool>* gone = nullptr;
+	Tx* tx = nullptr;			/**< null until the port is started */
+	Rx* rx = nullptr;			/**< of the same channel: completions come there */
+	const std::atomic<bool>* off = nullptr; /**< as RxQueue's */
 	uint32_t copybreak = 0;
 	uint32_t low = 0; /**< with fewer free slots, completions are looked for */
 	/** Cycles when a burst first could not send all, and none could since; 0 = it is not so. */
@@ -84,11 +88,24 @@ struct alignas(64) TxQueue {
 	Port* port = nullptr;
 	uint16_t id = 0;
 	uint16_t descriptors = 0;
+	bool deferred = false; /**< does not start with the port */
 	const rte_memzone* memory = nullptr;
 	TxStats past;
 	TxStats base;
 	uint64_t dropped_base = 0;
 };
+
+inline const std::atomic<bool> kAlways{true};
+
+/** What the application wants of receive side scaling, in DPDK's terms. */
+struct RssWanted {
+	uint64_t types = 0; /**< RTE_ETH_RSS_*; 0 = none */
+	std::array<uint8_t, kRssKeySize> key = kRssDefaultKey;
+	std::vector<uint16_t> table; /**< receive queues */
+};
+
+/** Of what rte_net_get_ptype() finds, all that is said of the outermost headers. */
+inline constexpr uint32_t kAllPtypes = RTE_PTYPE_L2_MASK | RTE_PTYPE_L3_MASK | RTE_PTYPE_L4_MASK;
 
 struct Port {
 	explicit Port(vmbus::bus::BusDevice& d) : bus_device(d), session(*d.device) {}
@@ -96,6 +113,8 @@ struct Port {
 	vmbus::bus::BusDevice& bus_device;
 	Session session;
 	PortArgs args;
+	RssWanted rss;
+	uint32_t ptype_mask = kAllPtypes; /**< packet types that the application wants */
 	rte_eth_dev* ethdev = nullptr;
 	rte_ether_addr mac{};
 	std::atomic<bool> gone{false};	  /**< read by every burst */
@@ -107,6 +126,16 @@ struct Port {
 		return {mtu, args.max_nvsp, bus_device.timeout};
 	}
 };
+
+inline RxQueue* rx_queue(const rte_eth_dev_data& data, uint16_t i)
+{
+	return static_cast<RxQueue*>(data.rx_queues[i]);
+}
+
+inline TxQueue* tx_queue(const rte_eth_dev_data& data, uint16_t i)
+{
+	return static_cast<TxQueue*>(data.tx_queues[i]);
+}
 
 inline Port& port_of(rte_eth_dev* dev)
 {
@@ -132,8 +161,41 @@ vmbus::Error build_pipelines(Port& port);
 void drop_pipelines(Port& port);
 /** Waits until the host has read what was sent. @return false: it did not by the deadline */
 bool drain(Port& port, vmbus::Milliseconds timeout);
+/** The same for one queue. */
+bool drain(TxQueue& queue, vmbus::Milliseconds timeout);
+/** How long the host may take to read what was sent before a queue or the port stops. */
+inline constexpr vmbus::Milliseconds kDrainTimeout{2000};
+
+/* queue_state.cpp */
+int rx_queue_start(rte_eth_dev* dev, uint16_t id);
+int rx_queue_stop(rte_eth_dev* dev, uint16_t id);
+int tx_queue_start(rte_eth_dev* dev, uint16_t id);
+int tx_queue_stop(rte_eth_dev* dev, uint16_t id);
+/** Starts the queues that are not deferred; the port starts. */
+void start_queues(Port& port);
+void stop_queues(Port& port);
+void rxq_info_get(rte_eth_dev* dev, uint16_t id, rte_eth_rxq_info* info);
+void txq_info_get(rte_eth_dev* dev, uint16_t id, rte_eth_txq_info* info);
+rx_queue_count_t rx_queue_count(void* queue);
+int rx_descriptor_status(void* queue, uint16_t offset);
+int tx_descriptor_status(void* queue, uint16_t offset);
+int tx_done_cleanup(void* queue, uint32_t count);
+
+/* rss.cpp */
+/** RTE_ETH_RSS_* of a host's hash types. */
+uint64_t rss_types_of(uint32_t hash_types);
+/** Takes over what dev_configure asks for. */
+int configure_rss(Port& port);
+/** Tells the host, with the queues that run. */
+vmbus::Error apply_rss(Port& port);
+int rss_hash_update(rte_eth_dev* dev, rte_eth_rss_conf* conf);
+int rss_hash_conf_get(rte_eth_dev* dev, rte_eth_rss_conf* conf);
+int reta_update(rte_eth_dev* dev, rte_eth_rss_reta_entry64* entries, uint16_t size);
+int reta_query(rte_eth_dev* dev, rte_eth_rss_reta_entry64* entries, uint16_t size);
 
 /* rxtx.cpp */
+int rx_burst_mode_get(rte_eth_dev* dev, uint16_t id, rte_eth_burst_mode* mode);
+int tx_burst_mode_get(rte_eth_dev* dev, uint16_t id, rte_eth_burst_mode* mode);
 void select_burst_functions(Port& port);
 
 /* control.cpp */
@@ -142,6 +204,8 @@ int promiscuous_disable(rte_eth_dev* dev);
 int allmulticast_enable(rte_eth_dev* dev);
 int allmulticast_disable(rte_eth_dev* dev);
 int mtu_set(rte_eth_dev* dev, uint16_t mtu);
+const uint32_t* supported_ptypes_get(rte_eth_dev* dev);
+int ptypes_set(rte_eth_dev* dev, uint32_t mask);
 int link_update(rte_eth_dev* dev, int wait);
 /** Tells the host which frames to pass, by the port's modes. */
 vmbus::Error apply_filter(Port& port);

@@ -10,16 +10,6 @@ namespace netvsc {
 
 using vmbus::Error;
 
-static RxQueue* rx_of(Port& port, uint16_t i)
-{
-	return static_cast<RxQueue*>(port.ethdev->data->rx_queues[i]);
-}
-
-static TxQueue* tx_of(Port& port, uint16_t i)
-{
-	return static_cast<TxQueue*>(port.ethdev->data->tx_queues[i]);
-}
-
 int rx_queue_setup(rte_eth_dev* dev, uint16_t id, uint16_t descriptors, unsigned int socket,
 		   const rte_eth_rxconf* config, rte_mempool* pool)
 {
@@ -41,7 +31,8 @@ int rx_queue_setup(rte_eth_dev* dev, uint16_t id, uint16_t descriptors, unsigned
 		return -ENOMEM;
 	auto* q = new (memory) RxQueue;
 	q->port = &port;
-	q->gone = &port.gone;
+	q->off = &kAlways; /* until it is started */
+	q->deferred = config->rx_deferred_start != 0;
 	q->id = id;
 	q->descriptors = descriptors;
 	q->pool = pool;
@@ -63,7 +54,7 @@ int rx_queue_setup(rte_eth_dev* dev, uint16_t id, uint16_t descriptors, unsigned
 }
 
 int tx_queue_setup(rte_eth_dev* dev, uint16_t id, uint16_t descriptors, unsigned int socket,
-		   const rte_eth_txconf*)
+		   const rte_eth_txconf* config)
 {
 	Port& port = port_of(dev);
 	void* memory = rte_zmalloc_socket("netvsc_tx", sizeof(TxQueue), alignof(TxQueue),
@@ -72,7 +63,8 @@ int tx_queue_setup(rte_eth_dev* dev, uint16_t id, uint16_t descriptors, unsigned
 		return -ENOMEM;
 	auto* q = new (memory) TxQueue;
 	q->port = &port;
-	q->gone = &port.gone;
+	q->off = &kAlways;
+	q->deferred = config->tx_deferred_start != 0;
 	q->id = id;
 	q->descriptors = descriptors;
 	/* Header slots and bounce buffers, for the longest frame that any MTU allows. */
@@ -127,7 +119,7 @@ Error build_pipelines(Port& port)
 	vmbus::Device& device = port.session.device();
 	const uint32_t queues = port.session.queue_count();
 	for (uint16_t i = 0; i < data.nb_tx_queues; i++) {
-		TxQueue& q = *tx_of(port, i);
+		TxQueue& q = *tx_queue(data, i);
 		Queue& channel = port.session.queue(i);
 		TxConfig c;
 		c.sections = device.send_buffer().data;
@@ -159,7 +151,7 @@ Error build_pipelines(Port& port)
 					      : uint64_t{1} << 60;
 	}
 	for (uint16_t i = 0; i < data.nb_rx_queues; i++) {
-		RxQueue& q = *rx_of(port, i);
+		RxQueue& q = *rx_queue(data, i);
 		Queue& channel = port.session.queue(i);
 		RxConfig c;
 		c.buffer = device.receive_buffer().data;
@@ -183,27 +175,35 @@ static void release_mbuf(void* cookie)
 	rte_pktmbuf_free(static_cast<rte_mbuf*>(cookie));
 }
 
-bool drain(Port& port, vmbus::Milliseconds timeout)
+bool drain(TxQueue& q, vmbus::Milliseconds timeout)
 {
+	if (q.tx == nullptr)
+		return true;
 	const auto deadline = std::chrono::steady_clock::now() + timeout;
 	for (;;) {
-		uint32_t in_flight = 0;
-		for (uint16_t i = 0; i < port.ethdev->data->nb_tx_queues; i++) {
-			TxQueue* q = tx_of(port, i);
-			if (q == nullptr || q->tx == nullptr)
-				continue;
-			q->rx->scan(true);
-			q->tx->begin();
-			q->tx->reap(release_mbuf);
-			q->tx->end();
-			in_flight += q->tx->in_flight();
-		}
-		if (in_flight == 0)
+		q.rx->scan(true);
+		q.tx->begin();
+		q.tx->reap(release_mbuf);
+		q.tx->end();
+		if (q.tx->in_flight() == 0)
 			return true;
-		if (port.gone || std::chrono::steady_clock::now() >= deadline)
+		if (q.port->gone || std::chrono::steady_clock::now() >= deadline)
 			return false;
 		std::this_thread::sleep_for(std::chrono::microseconds(50));
 	}
+}
+
+bool drain(Port& port, vmbus::Milliseconds timeout)
+{
+	const auto deadline = std::chrono::steady_clock::now() + timeout;
+	const rte_eth_dev_data& data = *port.ethdev->data;
+	for (uint16_t i = 0; i < data.nb_tx_queues; i++) {
+		const auto left = std::chrono::duration_cast<vmbus::Milliseconds>(
+			deadline - std::chrono::steady_clock::now());
+		if (TxQueue* q = tx_queue(data, i); q != nullptr && !drain(*q, left))
+			return false;
+	}
+	return true;
 }
 
 /*
@@ -215,13 +215,13 @@ void drop_pipelines(Port& port)
 	std::vector<std::unique_ptr<Tx>> pipelines;
 	const rte_eth_dev_data& data = *port.ethdev->data;
 	for (uint16_t i = 0; data.rx_queues != nullptr && i < data.nb_rx_queues; i++)
-		if (RxQueue* q = rx_of(port, i); q != nullptr && q->rx != nullptr) {
+		if (RxQueue* q = rx_queue(data, i); q != nullptr && q->rx != nullptr) {
 			keep_stats(*q);
 			q->rx->abandon(drop_hold);
 			q->rx = nullptr;
 		}
 	for (uint16_t i = 0; data.tx_queues != nullptr && i < data.nb_tx_queues; i++)
-		if (TxQueue* q = tx_of(port, i); q != nullptr && q->tx != nullptr) {
+		if (TxQueue* q = tx_queue(data, i); q != nullptr && q->tx != nullptr) {
 			keep_stats(*q);
 			q->rx->set_tx(nullptr);
 			pipelines.push_back(std::move(port.session.queue(i).tx));

@@ -2,12 +2,13 @@
 /* The burst functions: mbufs in and out of the pipelines. */
 #include "hold_mbuf.hpp"
 #include "netvsc.hpp"
+#include "rx_info.hpp"
 
 namespace netvsc {
 
-static inline bool is_gone(const std::atomic<bool>* gone)
+static inline bool is_off(const std::atomic<bool>* off)
 {
-	return gone->load(std::memory_order_relaxed);
+	return off->load(std::memory_order_relaxed);
 }
 
 /* Mbufs straight from the pool: such have one reference, one segment and no next. */
@@ -65,32 +66,44 @@ static rte_mbuf* copy_scattered(RxQueue& q, const Frame& frame)
 	return head;
 }
 
-template <bool kScatter, bool kExternal>
+/*
+ * kInfo: the application wants to know something of what the host says of frames, or their types.
+ * Where it does not, only a tag that the host took out matters.
+ */
+template <bool kScatter, bool kExternal, bool kInfo>
 static uint16_t rx_burst(void* queue, rte_mbuf** out, uint16_t count)
 {
 	RxQueue& q = *static_cast<RxQueue*>(queue);
-	if (is_gone(q.gone)) [[unlikely]]
+	if (is_off(q.off)) [[unlikely]]
 		return 0;
 	rte_mbuf** next = out;
+	const auto put = [&](const Frame& frame, rte_mbuf* m) {
+		if constexpr (kInfo)
+			m = apply_info(q, frame, m);
+		else if ((frame.info & Frame::kVlan) != 0) [[unlikely]]
+			m = put_tag_back(m, frame.vlan);
+		if (m != nullptr) [[likely]]
+			*next++ = m;
+		else
+			q.too_long++;
+		return true;
+	};
 	const auto deliver = [&](const Frame& frame) {
 		if constexpr (kExternal) {
-			if (frame.length > q.copybreak && frame.length <= UINT16_MAX) {
+			/* A tag can only be put back into a copy. */
+			if (frame.length > q.copybreak && frame.length <= UINT16_MAX &&
+			    (frame.info & Frame::kVlan & ~q.wanted) == 0) {
 				rte_mbuf* m = take_mbuf(q);
 				if (m == nullptr)
 					return false;
-				if (attach_frame(*q.rx, q.buffer, q.buffer_iova, frame, *m)) {
-					*next++ = m;
-					return true;
-				}
+				if (attach_frame(*q.rx, q.buffer, q.buffer_iova, frame, *m))
+					return put(frame, m);
 				put_mbuf(q, m); /* too many packets are held: copy */
 			}
 		}
 		if (kScatter && frame.length > q.room) [[unlikely]] {
 			rte_mbuf* m = copy_scattered(q, frame);
-			if (m == nullptr)
-				return false;
-			*next++ = m;
-			return true;
+			return m != nullptr && put(frame, m);
 		}
 		rte_mbuf* m = take_mbuf(q);
 		if (m == nullptr) [[unlikely]]
@@ -104,8 +117,7 @@ static uint16_t rx_burst(void* queue, rte_mbuf** out, uint16_t count)
 		rte_memcpy(rte_pktmbuf_mtod(m, void*), frame.data, frame.length);
 		m->data_len = static_cast<uint16_t>(frame.length);
 		m->pkt_len = frame.length;
-		*next++ = m;
-		return true;
+		return put(frame, m);
 	};
 	q.rx->receive(count, deliver, drop_hold);
 	return static_cast<uint16_t>(next - out);
@@ -172,7 +184,7 @@ static uint16_t tx_burst(void* queue, rte_mbuf** mbufs, uint16_t count)
 {
 	static constexpr uint32_t kFreeBatch = 64;
 	TxQueue& q = *static_cast<TxQueue*>(queue);
-	if (is_gone(q.gone)) [[unlikely]]
+	if (is_off(q.off)) [[unlikely]]
 		return 0;
 	Tx& tx = *q.tx;
 	if (q.starved_since != 0 || tx.free_sections() < q.low || tx.free_direct() < q.low)
@@ -220,14 +232,50 @@ static uint16_t tx_burst(void* queue, rte_mbuf** mbufs, uint16_t count)
 	return sent;
 }
 
+static uint32_t wanted_info(uint64_t offloads)
+{
+	uint32_t wanted = 0;
+	if ((offloads & RTE_ETH_RX_OFFLOAD_RSS_HASH) != 0)
+		wanted |= Frame::kHash;
+	if ((offloads & RTE_ETH_RX_OFFLOAD_CHECKSUM) != 0)
+		wanted |= Frame::kChecksum;
+	if ((offloads & RTE_ETH_RX_OFFLOAD_VLAN_STRIP) != 0)
+		wanted |= Frame::kVlan;
+	return wanted;
+}
+
 void select_burst_functions(Port& port)
 {
 	rte_eth_dev* dev = port.ethdev;
-	static constexpr eth_rx_burst_t kRx[2][2] = {
-		{rx_burst<false, false>, rx_burst<false, true>},
-		{rx_burst<true, false>, rx_burst<true, true>}};
-	dev->rx_pkt_burst = kRx[dev->data->scattered_rx][port.args.rx_extmbuf_enable];
+	static constexpr eth_rx_burst_t kRx[2][2][2] = {
+		{{rx_burst<false, false, false>, rx_burst<false, false, true>},
+		 {rx_burst<false, true, false>, rx_burst<false, true, true>}},
+		{{rx_burst<true, false, false>, rx_burst<true, false, true>},
+		 {rx_burst<true, true, false>, rx_burst<true, true, true>}}};
+	bool info = false;
+	for (uint16_t i = 0; i < dev->data->nb_rx_queues; i++) {
+		RxQueue& q = *rx_queue(*dev->data, i);
+		q.wanted = wanted_info(dev->data->dev_conf.rxmode.offloads);
+		q.ptype_mask = port.ptype_mask;
+		info |= q.wanted != 0 || q.ptype_mask != 0;
+	}
+	dev->rx_pkt_burst = kRx[dev->data->scattered_rx][port.args.rx_extmbuf_enable][info];
 	dev->tx_pkt_burst = tx_burst;
+}
+
+int rx_burst_mode_get(rte_eth_dev* dev, uint16_t, rte_eth_burst_mode* mode)
+{
+	const bool external = port_of(dev).args.rx_extmbuf_enable;
+	std::snprintf(mode->info, sizeof(mode->info), "Scalar%s%s",
+		      dev->data->scattered_rx != 0 ? " Scattered" : "",
+		      external ? " External Buffers" : "");
+	return 0;
+}
+
+int tx_burst_mode_get(rte_eth_dev*, uint16_t, rte_eth_burst_mode* mode)
+{
+	std::snprintf(mode->info, sizeof(mode->info), "Scalar");
+	return 0;
 }
 
 } // namespace netvsc

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Receive side scaling: DPDK's hash types, key and redirection table, as the host knows them.
+ *
+ * The host is told of running queues only. What the application's table sends to a queue that is
+ * stopped goes, for as long as it is, to the others in turn.
+ */
+#include "netvsc.hpp"
+
+namespace netvsc {
+
+using vmbus::Error;
+
+namespace {
+
+struct HashType {
+	uint32_t host;
+	uint64_t dpdk;
+};
+
+/* A host that hashes addresses does so for fragments and for protocols without ports, too. */
+constexpr HashType kHashTypes[] = {
+	{kHashIpv4, RTE_ETH_RSS_IPV4 | RTE_ETH_RSS_FRAG_IPV4 | RTE_ETH_RSS_NONFRAG_IPV4_OTHER},
+	{kHashTcpIpv4, RTE_ETH_RSS_NONFRAG_IPV4_TCP},
+	{kHashUdpIpv4, RTE_ETH_RSS_NONFRAG_IPV4_UDP},
+	{kHashIpv6, RTE_ETH_RSS_IPV6 | RTE_ETH_RSS_FRAG_IPV6 | RTE_ETH_RSS_NONFRAG_IPV6_OTHER},
+	{kHashIpv6Ex, RTE_ETH_RSS_IPV6_EX},
+	{kHashTcpIpv6, RTE_ETH_RSS_NONFRAG_IPV6_TCP},
+	{kHashTcpIpv6Ex, RTE_ETH_RSS_IPV6_TCP_EX},
+	{kHashUdpIpv6, RTE_ETH_RSS_NONFRAG_IPV6_UDP},
+	{kHashUdpIpv6Ex, RTE_ETH_RSS_IPV6_UDP_EX},
+};
+
+uint32_t host_types(uint64_t dpdk)
+{
+	uint32_t types = 0;
+	for (const HashType& t : kHashTypes)
+		if ((dpdk & t.dpdk) != 0)
+			types |= t.host;
+	return types;
+}
+
+bool runs(const rte_eth_dev_data& data, uint16_t queue)
+{
+	return data.rx_queue_state[queue] == RTE_ETH_QUEUE_STATE_STARTED;
+}
+
+/* Tells the host of a change. The application's wishes stay as they were if it refuses. */
+int change(Port& port, const char* doing, RssWanted wanted)
+{
+	std::swap(port.rss, wanted);
+	if (!port.running)
+		return 0; /* told when the port starts */
+	if (Error error = apply_rss(port)) {
+		std::swap(port.rss, wanted);
+		if (Error again = apply_rss(port))
+			failed(port, "restore receive side scaling", again);
+		return failed(port, doing, error);
+	}
+	return 0;
+}
+
+} // namespace
+
+uint64_t rss_types_of(uint32_t hash_types)
+{
+	uint64_t types = 0;
+	for (const HashType& t : kHashTypes)
+		if ((hash_types & t.host) != 0)
+			types |= t.dpdk;
+	return types;
+}
+
+static int set_types_and_key(Port& port, RssWanted& wanted, const rte_eth_rss_conf& conf)
+{
+	const uint64_t supported = rss_types_of(port.session.info().rss.hash_types);
+	if ((conf.rss_hf & ~supported) != 0) {
+		char text[96];
+		std::snprintf(text, sizeof(text), "types 0x%" PRIx64 " of the host's 0x%" PRIx64,
+			      conf.rss_hf, supported);
+		return failed(port, "set the RSS hash types", {EINVAL, text});
+	}
+	wanted.types = conf.rss_hf;
+	if (conf.rss_key == nullptr)
+		return 0;
+	if (conf.rss_key_len != kRssKeySize)
+		return failed(port, "set the RSS key",
+			      {EINVAL, "the key has " + std::to_string(conf.rss_key_len) +
+					       " bytes, not " + std::to_string(kRssKeySize)});
+	std::copy_n(conf.rss_key, kRssKeySize, wanted.key.begin());
+	return 0;
+}
+
+int configure_rss(Port& port)
+{
+	const rte_eth_dev_data& data = *port.ethdev->data;
+	RssWanted wanted;
+	if ((data.dev_conf.rxmode.mq_mode & RTE_ETH_MQ_RX_RSS_FLAG) != 0)
+		if (const int rc =
+			    set_types_and_key(port, wanted, data.dev_conf.rx_adv_conf.rss_conf))
+			return rc;
+	wanted.table.resize(port.session.info().rss.table_size);
+	for (size_t i = 0; i < wanted.table.size() && data.nb_rx_queues != 0; i++)
+		wanted.table[i] = static_cast<uint16_t>(i % data.nb_rx_queues);
+	port.rss = std::move(wanted);
+	return 0;
+}
+
+Error apply_rss(Port& port)
+{
+	const rte_eth_dev_data& data = *port.ethdev->data;
+	RssConfig config;
+	config.hash_types = host_types(port.rss.types);
+	config.key = port.rss.key;
+	config.table = port.rss.table;
+	std::vector<uint16_t> running;
+	for (uint16_t i = 0; i < data.nb_rx_queues; i++)
+		if (runs(data, i))
+			running.push_back(i);
+	if (running.empty())
+		config.hash_types = 0;
+	else if (running.size() != data.nb_rx_queues)
+		for (size_t i = 0; i < config.table.size(); i++)
+			if (!runs(data, config.table[i]))
+				config.table[i] = running[i % running.size()];
+	return port.session.set_rss(config);
+}
+
+int rss_hash_update(rte_eth_dev* dev, rte_eth_rss_conf* conf)
+{
+	Port& port = port_of(dev);
+	RssWanted wanted = port.rss;
+	if (const int rc = set_types_and_key(port, wanted, *conf))
+		return rc;
+	return change(port, "update RSS", std::move(wanted));
+}
+
+int rss_hash_conf_get(rte_eth_dev* dev, rte_eth_rss_conf* conf)
+{
+	const Port& port = port_of(dev);
+	conf->rss_hf = port.rss.types;
+	if (conf->rss_key != nullptr && conf->rss_key_len >= kRssKeySize)
+		std::copy(port.rss.key.begin(), port.rss.key.end(), conf->rss_key);
+	conf->rss_key_len = kRssKeySize;
+	return 0;
+}
+
+int reta_update(rte_eth_dev* dev, rte_eth_rss_reta_entry64* entries, uint16_t size)
+{
+	Port& port = port_of(dev);
+	RssWanted wanted = port.rss;
+	if (size != wanted.table.size())
+		return failed(port, "update the redirection table",
+			      {EINVAL, "it has " + std::to_string(wanted.table.size()) +
+					       " entries, not " + std::to_string(size)});
+	for (uint16_t i = 0; i < size; i++) {
+		const rte_eth_rss_reta_entry64& e = entries[i / RTE_ETH_RETA_GROUP_SIZE];
+		const uint32_t bit = i % RTE_ETH_RETA_GROUP_SIZE;
+		if ((e.mask >> bit & 1) == 0)
+			continue;
+		const uint16_t queue = e.reta[bit];
+		if (queue >= dev->data->nb_rx_queues || (port.running && !runs(*dev->data, queue)))
+			return failed(port, "update the redirection table",
+				      {EINVAL, "queue " + std::to_string(queue) + " does not run"});
+		wanted.table[i] = queue;
+	}
+	return change(port, "update the redirection table", std::move(wanted));
+}
+
+int reta_query(rte_eth_dev* dev, rte_eth_rss_reta_entry64* entries, uint16_t size)
+{
+	const Port& port = port_of(dev);
+	if (size != port.rss.table.size())
+		return -EINVAL;
+	for (uint16_t i = 0; i < size; i++) {
+		rte_eth_rss_reta_entry64& e = entries[i / RTE_ETH_RETA_GROUP_SIZE];
+		const uint32_t bit = i % RTE_ETH_RETA_GROUP_SIZE;
+		if ((e.mask >> bit & 1) != 0)
+			e.reta[bit] = port.rss.table[i];
+	}
+	return 0;
+}
+
+} // namespace netvsc
