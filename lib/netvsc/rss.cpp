@@ -6,6 +6,8 @@
 #include <cstddef>
 #include <cstring>
 
+#include "ndis.hpp"
+
 namespace netvsc {
 
 const std::array<uint8_t, kRssKeySize> kRssDefaultKey = {
@@ -15,14 +17,8 @@ const std::array<uint8_t, kRssKeySize> kRssDefaultKey = {
 
 namespace {
 
-struct ObjectHeader {
-	uint8_t type;
-	uint8_t revision;
-	uint16_t size;
-};
-
 struct Capabilities {
-	ObjectHeader header;
+	ndis::ObjectHeader header;
 	uint32_t flags;
 	uint32_t interrupt_messages;
 	uint32_t receive_queues;
@@ -30,7 +26,6 @@ struct Capabilities {
 	uint16_t padding;
 };
 static_assert(sizeof(Capabilities) == 20);
-constexpr uint8_t kTypeCapabilities = 0x88;
 constexpr uint32_t kSizeRevision1 = offsetof(Capabilities, table_entries);
 constexpr uint32_t kSizeRevision2 = offsetof(Capabilities, padding);
 
@@ -48,7 +43,7 @@ constexpr HashCapability kHashCapabilities[] = {
 };
 
 struct Parameters {
-	ObjectHeader header;
+	ndis::ObjectHeader header;
 	uint16_t flags;
 	uint16_t base_cpu;
 	uint32_t hash_information; /* types and function */
@@ -63,7 +58,6 @@ struct Parameters {
 	uint32_t mask_size;
 };
 static_assert(sizeof(Parameters) == 40);
-constexpr uint8_t kTypeParameters = 0x89;
 constexpr uint8_t kRevision = 2;
 constexpr uint16_t kDisable = 0x10;
 constexpr uint32_t kFunctionToeplitz = 1;
@@ -73,7 +67,7 @@ constexpr uint32_t kFunctionToeplitz = 1;
 std::vector<uint8_t> rss_capabilities_request()
 {
 	Capabilities c{};
-	c.header = {kTypeCapabilities, kRevision, kSizeRevision2};
+	c.header = {ndis::kTypeRssCapabilities, kRevision, kSizeRevision2};
 	std::vector<uint8_t> bytes(sizeof(c));
 	std::memcpy(bytes.data(), &c, sizeof(c));
 	return bytes;
@@ -84,7 +78,7 @@ RssCapabilities parse_rss_capabilities(const uint8_t* answer, uint32_t length)
 	Capabilities c{};
 	std::memcpy(&c, answer, std::min<size_t>(length, sizeof(c)));
 	const uint32_t size = std::min<uint32_t>(length, c.header.size);
-	if (c.header.type != kTypeCapabilities || size < kSizeRevision1 ||
+	if (c.header.type != ndis::kTypeRssCapabilities || size < kSizeRevision1 ||
 	    (c.flags & kToeplitz) == 0 || c.receive_queues == 0)
 		return {};
 	RssCapabilities result;
@@ -105,7 +99,7 @@ RssCapabilities parse_rss_capabilities(const uint8_t* answer, uint32_t length)
 std::vector<uint8_t> rss_parameters(const RssConfig& config)
 {
 	Parameters p{};
-	p.header = {kTypeParameters, kRevision, sizeof(p)};
+	p.header = {ndis::kTypeRssParameters, kRevision, sizeof(p)};
 	if (config.hash_types == 0) {
 		p.flags = kDisable;
 		std::vector<uint8_t> bytes(sizeof(p));

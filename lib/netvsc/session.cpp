@@ -83,7 +83,9 @@ Error Session::negotiate()
 		return error;
 	if (Error error = query_identity())
 		return error;
-	return query_rss();
+	if (Error error = query_rss())
+		return error;
+	return query_offload();
 }
 
 Error Session::negotiate_version()
@@ -115,6 +117,7 @@ Error Session::negotiate_version()
 		nvsp::Message config{};
 		config.type = nvsp::kSendNdisConfig;
 		config.ndis_config.mtu = config_.mtu + kEthernetHeader;
+		config.ndis_config.capabilities = nvsp::kCap8021q;
 		if (Error error = send_message(config, 0))
 			return error;
 	}
@@ -190,17 +193,21 @@ Error Session::initialize_rndis()
 	return {};
 }
 
-Error Session::query_identity()
+Error Session::query_mac()
 {
 	uint32_t length = 6;
-	if (Error error = query_locked(rndis::kOidCurrentAddress, info_.mac.data(), length, 6)) {
-		length = 6;
-		if (Error second =
-			    query_locked(rndis::kOidPermanentAddress, info_.mac.data(), length, 6))
-			return second;
-	}
+	if (!query_locked(rndis::kOidCurrentAddress, info_.mac.data(), length, 6))
+		return {};
+	length = 6;
+	return query_locked(rndis::kOidPermanentAddress, info_.mac.data(), length, 6);
+}
+
+Error Session::query_identity()
+{
+	if (Error error = query_mac())
+		return error;
 	uint32_t mtu = 0;
-	length = sizeof(mtu);
+	uint32_t length = sizeof(mtu);
 	if (Error error = query_locked(rndis::kOidMaximumFrameSize, &mtu, length, sizeof(mtu)))
 		return error;
 	/* A host that did not like the MTU asked for falls back silently, to 1500 mostly. */
@@ -224,6 +231,21 @@ Error Session::query_rss()
 	if (!error)
 		info_.rss = parse_rss_capabilities(capabilities.data(), length);
 	info_.rss.queues = std::min(info_.rss.queues, nvsp::kMaxChannels);
+	return error;
+}
+
+/* A host that has no answer to this has no offloads. */
+Error Session::query_offload()
+{
+	const std::vector<uint8_t> request = offload_capabilities_request(info_.nvsp_version);
+	std::vector<uint8_t> answer(request.size());
+	uint32_t length = static_cast<uint32_t>(request.size());
+	const Error error = query_locked(rndis::kOidOffloadCapabilities, answer.data(), length, 0,
+					 request.data());
+	if (error.code == ENOTSUP)
+		return {};
+	if (!error)
+		info_.offload = parse_offload_capabilities(answer.data(), length);
 	return error;
 }
 
@@ -319,6 +341,41 @@ Error Session::set_rss(const RssConfig& config)
 		set(rndis::kOidReceiveScaleParameters, on.data(), static_cast<uint32_t>(on.size()));
 	rss_enabled_ = !error;
 	return error;
+}
+
+Error Session::set_offload(const OffloadConfig& config)
+{
+	if (info_.offload == OffloadCapabilities{})
+		return {};
+	const std::vector<uint8_t> parameters = offload_parameters(config, info_.nvsp_version);
+	return set(rndis::kOidOffloadParameters, parameters.data(),
+		   static_cast<uint32_t>(parameters.size()));
+}
+
+Error Session::set_mac(const std::array<uint8_t, 6>& mac)
+{
+	static constexpr char16_t kName[] = u"NetworkAddress";
+	static constexpr char kDigits[] = "0123456789ABCDEF";
+	struct {
+		ndis::ConfigParameter parameter;
+		char16_t name[std::size(kName) - 1];
+		char16_t value[12];
+	} data{};
+	static_assert(sizeof(data) == 20 + 28 + 24);
+	data.parameter = {offsetof(decltype(data), name), sizeof(data.name), ndis::kParameterString,
+			  offsetof(decltype(data), value), sizeof(data.value)};
+	std::memcpy(data.name, kName, sizeof(data.name));
+	for (size_t i = 0; i < mac.size(); i++) {
+		data.value[2 * i] = static_cast<char16_t>(kDigits[mac[i] >> 4]);
+		data.value[2 * i + 1] = static_cast<char16_t>(kDigits[mac[i] & 15]);
+	}
+	if (Error error = set(rndis::kOidConfigParameter, &data, sizeof(data)))
+		return error;
+	/* Some hosts take it and go on with the old one. */
+	std::lock_guard lock(control_);
+	if (Error error = query_mac())
+		return error;
+	return info_.mac == mac ? Error{} : Error{EPERM, "the host keeps its own MAC address"};
 }
 
 Error Session::set_packet_filter(uint32_t filter)

@@ -14,6 +14,7 @@
 #include <mutex>
 #include <vector>
 
+#include "offload.hpp"
 #include "rss.hpp"
 #include "rx.hpp"
 #include "tx.hpp"
@@ -53,6 +54,7 @@ struct HostInfo {
 	uint32_t max_transfer = 0;
 	uint32_t alignment = 1;
 	RssCapabilities rss;
+	OffloadCapabilities offload;
 };
 
 /** One channel with its pipelines. The pipelines share nothing with those of other channels. */
@@ -90,6 +92,10 @@ class Session final : private ControlSink {
 
 	/** Spreads received frames over channels, all of which are open. */
 	Error set_rss(const RssConfig& config);
+	/** Turns on what the configuration says, and off what it does not. */
+	Error set_offload(const OffloadConfig& config);
+	/** Asks the host to deliver frames for this address. info().mac is what it then says. */
+	Error set_mac(const std::array<uint8_t, 6>& mac);
 	Error set_packet_filter(uint32_t filter);
 	/** Asks the host, and remembers: the link() of the moment. */
 	Error query_link();
@@ -128,7 +134,9 @@ class Session final : private ControlSink {
 	Error connect_buffers();
 	Error initialize_rndis();
 	Error query_identity();
+	Error query_mac();
 	Error query_rss();
+	Error query_offload();
 	Error query_link_locked();
 	/** @param input what goes along, `length` bytes; null: zeros */
 	Error query_locked(uint32_t oid, void* out, uint32_t& length, uint32_t minimum,

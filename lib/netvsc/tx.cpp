@@ -8,18 +8,17 @@ namespace netvsc {
 using vmbus::align8;
 using vmbus::kPageSize;
 
-static constexpr uint32_t kHeaderBytes = sizeof(rndis::PacketMessage);
-
-static uint32_t bounce_size(uint32_t max_frame)
+static uint32_t bounce_size(uint32_t max_bounce)
 {
-	return (kHeaderBytes + max_frame + 63) / 64 * 64;
+	return (Tx::kMaxHeader + max_bounce + 63) / 64 * 64;
 }
 
-size_t Tx::memory_size(uint32_t direct_slots, uint32_t max_frame)
+size_t Tx::memory_size(uint32_t direct_slots, uint32_t max_bounce)
 {
 	if (direct_slots == 0)
 		return 0;
-	return size_t{direct_slots} * kHeaderSlot + size_t{kBounceBuffers} * bounce_size(max_frame);
+	return size_t{direct_slots} * kHeaderSlot +
+	       size_t{kBounceBuffers} * bounce_size(max_bounce);
 }
 
 Tx::Tx(vmbus::Channel& channel, vmbus::SpinLock& lock, const TxConfig& config)
@@ -27,7 +26,7 @@ Tx::Tx(vmbus::Channel& channel, vmbus::SpinLock& lock, const TxConfig& config)
 	  lock_(lock),
 	  config_([&] {
 		  TxConfig c = config;
-		  if (c.section_size <= kHeaderBytes || c.sections == nullptr)
+		  if (c.section_size <= kMaxHeader || c.sections == nullptr)
 			  c.section_count = 0;
 		  if (c.memory.data == nullptr)
 			  c.direct_slots = 0;
@@ -41,7 +40,7 @@ Tx::Tx(vmbus::Channel& channel, vmbus::SpinLock& lock, const TxConfig& config)
 			      uint64_t{sizeof(vmbus::PacketDescriptor) / 8} << 16 |
 			      uint64_t{section_packet_ / 8} << 32 |
 			      uint64_t{vmbus::kFlagCompletionRequested} << 48;
-	max_copy_ = config_.section_count != 0 ? config_.section_size - kHeaderBytes : 0;
+	section_room_ = config_.section_count != 0 ? config_.section_size : 0;
 
 	slot_count_ = config_.section_count + config_.direct_slots;
 	slots_.reset(new Slot[slot_count_]);
@@ -51,7 +50,7 @@ Tx::Tx(vmbus::Channel& channel, vmbus::SpinLock& lock, const TxConfig& config)
 	free_direct_.reset(new uint32_t[config_.direct_slots]);
 	for (uint32_t i = config_.direct_slots; i-- > 0;)
 		free_direct_[free_direct_count_++] = config_.section_count + i;
-	bounce_bytes_ = bounce_size(config_.max_frame);
+	bounce_bytes_ = bounce_size(config_.max_bounce);
 	if (config_.direct_slots != 0)
 		for (uint32_t i = 0; i < kBounceBuffers; i++)
 			free_bounce_[free_bounce_count_++] = static_cast<uint8_t>(i);
@@ -87,7 +86,8 @@ void* Tx::finish(uint64_t entry)
 	return std::exchange(s.cookie, nullptr);
 }
 
-bool Tx::direct_frame(const GpaPiece* pieces, uint32_t count, uint32_t length, void* cookie)
+bool Tx::direct_frame(const GpaPiece* pieces, uint32_t count, uint32_t length, void* cookie,
+		      const TxInfo* info)
 {
 	if (open_ != kNone)
 		close_section(); /* frames leave in the order in which they came */
@@ -96,7 +96,7 @@ bool Tx::direct_frame(const GpaPiece* pieces, uint32_t count, uint32_t length, v
 	const uint32_t slot = free_direct_[free_direct_count_ - 1];
 	const size_t offset = size_t{slot - config_.section_count} * kHeaderSlot;
 	return send_direct(slot, config_.memory.data + offset, config_.memory.gpa + offset,
-			   kHeaderBytes, pieces, count, length, cookie);
+			   header_size(info), pieces, count, length, cookie, info);
 }
 
 uint8_t* Tx::bounce_data(uint32_t i) const
@@ -110,37 +110,40 @@ uint8_t* Tx::bounce_begin(uint32_t length)
 	if (open_ != kNone)
 		close_section();
 	/* One range of header and frame together: what bounce_end() writes is known now. */
-	const uint32_t worst = 16 + 8 + 8 + 8 * ((kHeaderBytes + length) / kPageSize + 2) + 40 +
-			       vmbus::kFooterSize;
+	const uint32_t worst =
+		16 + 8 + 8 + 8 * ((kMaxHeader + length) / kPageSize + 2) + 40 + vmbus::kFooterSize;
 	if (free_bounce_count_ == 0 || free_direct_count_ == 0 ||
 	    !channel_.tx.fits(worst, kHeadroom))
 		return nullptr;
-	return bounce_data(free_bounce_[free_bounce_count_ - 1]) + kHeaderBytes;
+	return bounce_data(free_bounce_[free_bounce_count_ - 1]) + kMaxHeader;
 }
 
-void Tx::bounce_end(uint32_t length)
+void Tx::bounce_end(uint32_t length, const TxInfo* info)
 {
 	const uint8_t bounce = free_bounce_[--free_bounce_count_];
 	const uint32_t slot = free_direct_[free_direct_count_ - 1];
-	uint8_t* data = bounce_data(bounce);
+	/* The header ends where the frame begins. */
+	const uint32_t header = header_size(info);
+	uint8_t* data = bounce_data(bounce) + kMaxHeader - header;
 	slots_[slot].bounce = static_cast<int8_t>(bounce);
 	stats_.bounced++;
 	send_direct(slot, data,
 		    config_.memory.gpa + static_cast<uint64_t>(data - config_.memory.data),
-		    kHeaderBytes + length, nullptr, 0, length, nullptr);
+		    header + length, nullptr, 0, length, nullptr, info);
 }
 
 /*
  * OpenVMM wants the RNDIS header whole in the first range. A range may name many pages, so a piece
  * is one range however long it is.
  */
-bool Tx::send_direct(uint32_t slot, uint8_t* header, uint64_t header_gpa, uint32_t header_bytes,
-		     const GpaPiece* pieces, uint32_t count, uint32_t length, void* cookie)
+bool Tx::send_direct(uint32_t slot, uint8_t* header, uint64_t header_gpa, uint32_t first_range,
+		     const GpaPiece* pieces, uint32_t count, uint32_t length, void* cookie,
+		     const TxInfo* info)
 {
 	const auto pages = [](uint64_t gpa, uint32_t n) {
 		return static_cast<uint32_t>((gpa % kPageSize + n + kPageSize - 1) / kPageSize);
 	};
-	uint32_t ranges = sizeof(vmbus::GpaRange) + 8 * pages(header_gpa, header_bytes);
+	uint32_t ranges = sizeof(vmbus::GpaRange) + 8 * pages(header_gpa, first_range);
 	for (uint32_t i = 0; i < count; i++)
 		ranges += sizeof(vmbus::GpaRange) + 8 * pages(pieces[i].gpa, pieces[i].length);
 	const uint32_t message = section_packet_ - sizeof(vmbus::PacketDescriptor);
@@ -151,7 +154,7 @@ bool Tx::send_direct(uint32_t slot, uint8_t* header, uint64_t header_gpa, uint32
 	    !channel_.tx.fits(total + vmbus::kFooterSize, kHeadroom))
 		return false;
 
-	write_header(header, length);
+	write_header(header, length, info);
 	free_direct_count_--;
 	const uint64_t id = launch(slot, 1, length, cookie);
 	uint8_t* p = channel_.tx.begin(total);
@@ -171,7 +174,7 @@ bool Tx::send_direct(uint32_t slot, uint8_t* header, uint64_t header_gpa, uint32
 		for (uint32_t k = pages(gpa, n); k != 0; k--, pfn++, at += 8)
 			std::memcpy(at, &pfn, 8);
 	};
-	put_range(header_gpa, header_bytes);
+	put_range(header_gpa, first_range);
 	for (uint32_t i = 0; i < count; i++)
 		put_range(pieces[i].gpa, pieces[i].length);
 	const uint32_t rndis[4] = {nvsp::kSendRndisPacket, nvsp::kChannelData, nvsp::kNoSection, 0};

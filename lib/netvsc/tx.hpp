@@ -18,6 +18,7 @@
 
 #include "completion_queue.hpp"
 #include "nvsp.hpp"
+#include "offload.hpp"
 #include "rndis.hpp"
 #include "vmbus/channel.hpp"
 
@@ -44,9 +45,10 @@ struct TxConfig {
 	uint32_t max_frames = 1; /**< frames per section and packet that the host takes */
 	uint32_t alignment = 8;	 /**< of RNDIS messages in a section, a power of two */
 	uint32_t nvsp_version = nvsp::kVersion1;
-	uint32_t max_frame = 1518; /**< longest frame, for the bounce buffers */
-	uint32_t direct_slots = 0; /**< GPA-direct packets in flight */
-	DmaMemory memory;	   /**< tx_memory_size() bytes; may be absent: copies only */
+	uint32_t max_frame = 1518;  /**< longest frame that is not segmented by the host */
+	uint32_t max_bounce = 1518; /**< longest frame that fits a bounce buffer */
+	uint32_t direct_slots = 0;  /**< GPA-direct packets in flight */
+	DmaMemory memory;	    /**< tx_memory_size() bytes; may be absent: copies only */
 };
 
 struct TxStats {
@@ -64,13 +66,16 @@ class Tx {
       public:
 	/** Ring bytes that frames leave free, for the completions of received packets. */
 	static constexpr uint32_t kHeadroom = 8192;
-	static constexpr uint32_t kHeaderSlot = 128; /* RNDIS header and per-packet info */
+	static constexpr uint32_t kMaxHeader =
+		sizeof(rndis::PacketMessage) + TxInfo::kMax * TxInfo::kBytesEach;
+	static constexpr uint32_t kHeaderSlot = 128; /* within one page, as hosts want it */
+	static_assert(kMaxHeader <= kHeaderSlot);
 	static constexpr uint32_t kBounceBuffers = 8;
 	/** Pieces of a frame that fit one packet beside the RNDIS header. */
 	static constexpr uint32_t kMaxPieces = vmbus::kMaxGpaRanges - 1;
 
 	/** Bytes of DmaMemory that a queue with this configuration needs. */
-	static size_t memory_size(uint32_t direct_slots, uint32_t max_frame);
+	static size_t memory_size(uint32_t direct_slots, uint32_t max_bounce);
 
 	Tx(vmbus::Channel& channel, vmbus::SpinLock& lock, const TxConfig& config);
 
@@ -103,22 +108,28 @@ class Tx {
 		});
 	}
 
-	bool can_copy(uint32_t length) const { return length <= max_copy_; }
+	bool can_copy(uint32_t length, const TxInfo* info = nullptr) const
+	{
+		return header_size(info) + length <= section_room_;
+	}
 	bool can_direct() const { return config_.direct_slots != 0; }
 	uint32_t free_sections() const { return free_sections_count_; }
 	uint32_t free_direct() const { return free_direct_count_; }
 	uint32_t slots() const { return slot_count_; }
 	uint32_t in_flight() const { return slots() - free_sections_count_ - free_direct_count_; }
 	uint32_t max_frame() const { return config_.max_frame; }
+	bool can_bounce(uint32_t length) const { return length <= config_.max_bounce; }
 
 	/**
 	 * Room for a frame of `length` bytes (can_copy()) in a send section, its header written.
 	 * The frame counts as accepted.
+	 * @param info what the host is to do with it; null = nothing
 	 * @return null: no section or no ring space until the host completes something
 	 */
-	uint8_t* copy_frame(uint32_t length)
+	uint8_t* copy_frame(uint32_t length, const TxInfo* info = nullptr)
 	{
-		const uint32_t need = sizeof(rndis::PacketMessage) + length;
+		const uint32_t header = header_size(info);
+		const uint32_t need = header + length;
 		if (open_ != kNone && (open_frames_ == config_.max_frames ||
 				       align(open_bytes_) + need > config_.section_size))
 			close_section();
@@ -139,13 +150,13 @@ class Tx {
 			open_bytes_ += padding;
 		}
 		uint8_t* at = open_data_ + open_bytes_;
-		write_header(at, length);
+		write_header(at, length, info);
 		open_last_ = at;
 		open_last_length_ = need;
 		open_bytes_ += need;
 		open_frames_++;
 		open_frame_bytes_ += length;
-		return at + sizeof(rndis::PacketMessage);
+		return at + header;
 	}
 
 	/**
@@ -153,15 +164,16 @@ class Tx {
 	 * and `cookie` (not null) comes back from reap().
 	 * @return false: no slot or no ring space until the host completes something
 	 */
-	bool direct_frame(const GpaPiece* pieces, uint32_t count, uint32_t length, void* cookie);
+	bool direct_frame(const GpaPiece* pieces, uint32_t count, uint32_t length, void* cookie,
+			  const TxInfo* info = nullptr);
 
 	/**
-	 * Room for a frame of up to max_frame bytes in a bounce buffer, for frames of too many
+	 * Room for a frame that can_bounce() in a bounce buffer, for frames of too many
 	 * pieces, or in memory that the host cannot reach. Fill it, then call bounce_end().
 	 * @return null: none free until the host completes something
 	 */
 	uint8_t* bounce_begin(uint32_t length);
-	void bounce_end(uint32_t length);
+	void bounce_end(uint32_t length, const TxInfo* info = nullptr);
 
 	const TxStats& stats() const { return stats_; }
 
@@ -190,13 +202,24 @@ class Tx {
 		return (n + config_.alignment - 1) & ~(config_.alignment - 1);
 	}
 
-	static void write_header(uint8_t* at, uint32_t length)
+	static uint32_t header_size(const TxInfo* info)
 	{
+		return sizeof(rndis::PacketMessage) + (info != nullptr ? info->bytes() : 0);
+	}
+
+	static void write_header(uint8_t* at, uint32_t length, const TxInfo* info)
+	{
+		const uint32_t header = header_size(info);
 		rndis::PacketMessage m{};
 		m.hdr.type = rndis::kPacket;
-		m.hdr.length = sizeof(m) + length;
-		m.data_offset = sizeof(m) - rndis::kOffsetBase;
+		m.hdr.length = header + length;
+		m.data_offset = header - rndis::kOffsetBase;
 		m.data_length = length;
+		if (info != nullptr) {
+			m.ppi_offset = sizeof(m) - rndis::kOffsetBase;
+			m.ppi_length = info->bytes();
+			std::memcpy(at + sizeof(m), info->data(), info->bytes());
+		}
 		std::memcpy(at, &m, sizeof(m));
 	}
 
@@ -231,14 +254,15 @@ class Tx {
 	}
 
 	void* finish(uint64_t entry);
-	bool send_direct(uint32_t slot, uint8_t* header, uint64_t header_gpa, uint32_t header_bytes,
-			 const GpaPiece* pieces, uint32_t count, uint32_t length, void* cookie);
+	bool send_direct(uint32_t slot, uint8_t* header, uint64_t header_gpa, uint32_t first_range,
+			 const GpaPiece* pieces, uint32_t count, uint32_t length, void* cookie,
+			 const TxInfo* info);
 	uint8_t* bounce_data(uint32_t i) const;
 
 	vmbus::Channel& channel_;
 	vmbus::SpinLock& lock_;
 	const TxConfig config_;
-	uint32_t max_copy_ = 0;
+	uint32_t section_room_ = 0;   /* bytes of one, 0 if there is none */
 	uint32_t section_packet_ = 0; /* ring bytes of one, without the footer */
 	uint64_t section_descriptor_ = 0;
 

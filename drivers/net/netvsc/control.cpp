@@ -78,6 +78,17 @@ int mtu_set(rte_eth_dev* dev, uint16_t mtu)
 	return 0;
 }
 
+int mac_addr_set(rte_eth_dev* dev, rte_ether_addr* mac)
+{
+	Port& port = port_of(dev);
+	std::array<uint8_t, 6> address;
+	std::copy_n(mac->addr_bytes, address.size(), address.begin());
+	if (Error error = port.session.set_mac(address))
+		return failed(port, "set the MAC address", error);
+	port.mac_changed = true;
+	return 0;
+}
+
 const uint32_t* supported_ptypes_get(rte_eth_dev*)
 {
 	static constexpr uint32_t kTypes[] = {

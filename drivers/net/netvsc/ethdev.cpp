@@ -13,9 +13,6 @@ namespace netvsc {
 using vmbus::Error;
 using vmbus::bus::BusDevice;
 
-static constexpr uint64_t kRxOffloads = RTE_ETH_RX_OFFLOAD_SCATTER | RTE_ETH_RX_OFFLOAD_RSS_HASH;
-static constexpr uint64_t kTxOffloads = RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
-
 int failed(const Port& port, const char* doing, const Error& error)
 {
 	NETVSC_LOG(ERR, "%s: %s: %s", port.name().c_str(), doing, error.what.c_str());
@@ -27,7 +24,12 @@ Error reconnect(Port& port, uint32_t mtu)
 	drop_pipelines(port);
 	if (port.gone)
 		return {ENODEV, "the device is gone"};
-	return port.session.connect(port.session_config(mtu));
+	Error error = port.session.connect(port.session_config(mtu));
+	if (error || !port.mac_changed)
+		return error;
+	std::array<uint8_t, 6> mac;
+	std::copy_n(port.mac.addr_bytes, mac.size(), mac.begin());
+	return port.session.info().mac == mac ? Error{} : port.session.set_mac(mac);
 }
 
 static int configure(rte_eth_dev* dev)
@@ -51,9 +53,9 @@ static int info_get(rte_eth_dev* dev, rte_eth_dev_info* info)
 	info->hash_key_size = rss.table_size != 0 ? kRssKeySize : 0;
 	info->flow_type_rss_offloads = rss_types_of(rss.hash_types);
 	info->max_mac_addrs = 1;
-	info->rx_offload_capa = kRxOffloads;
+	info->rx_offload_capa = rx_offloads_of(port.session.info());
 	info->rx_queue_offload_capa = 0;
-	info->tx_offload_capa = kTxOffloads;
+	info->tx_offload_capa = tx_offloads_of(port.session.info());
 	info->rx_desc_lim = {kMaxDescriptors, kMinDescriptors, 1, 0, 0};
 	info->tx_desc_lim = {kMaxDescriptors, kMinDescriptors, 1, UINT16_MAX, UINT16_MAX};
 	info->default_rxportconf = {32, kDefaultDescriptors, 1};
@@ -70,7 +72,7 @@ static int start(rte_eth_dev* dev)
 	const uint32_t queues = std::max(dev->data->nb_rx_queues, dev->data->nb_tx_queues);
 	Error error;
 	if (!port.session.connected())
-		error = port.session.connect(port.session_config(dev->data->mtu));
+		error = reconnect(port, dev->data->mtu);
 	if (!error)
 		error = port.session.open_queues(queues);
 	if (!error && port.session.queue_count() < queues)
@@ -96,6 +98,8 @@ static int start(rte_eth_dev* dev)
 	start_queues(port);
 	port.running = true;
 	error = apply_rss(port);
+	if (!error)
+		error = apply_offloads(port);
 	if (!error)
 		error = apply_filter(port);
 	if (!error)
@@ -191,6 +195,8 @@ static constexpr eth_dev_ops make_ops()
 	ops.allmulticast_enable = allmulticast_enable;
 	ops.allmulticast_disable = allmulticast_disable;
 	ops.mtu_set = mtu_set;
+	ops.mac_addr_set = mac_addr_set;
+	ops.vlan_offload_set = vlan_offload_set;
 	ops.link_update = link_update;
 	ops.stats_get = stats_get;
 	ops.stats_reset = stats_reset;
@@ -218,6 +224,7 @@ static int probe(BusDevice& device)
 	port->ethdev = dev;
 	dev->device = device.parent;
 	dev->dev_ops = &kOps;
+	dev->tx_pkt_prepare = tx_prepare;
 	dev->rx_queue_count = rx_queue_count;
 	dev->rx_descriptor_status = rx_descriptor_status;
 	dev->tx_descriptor_status = tx_descriptor_status;

@@ -76,7 +76,8 @@ struct alignas(64) TxQueue {
 	Rx* rx = nullptr;			/**< of the same channel: completions come there */
 	const std::atomic<bool>* off = nullptr; /**< as RxQueue's */
 	uint32_t copybreak = 0;
-	uint32_t low = 0; /**< with fewer free slots, completions are looked for */
+	uint32_t max_lso = 0; /**< longest TCP payload that the host segments */
+	uint32_t low = 0;     /**< with fewer free slots, completions are looked for */
 	/** Cycles when a burst first could not send all, and none could since; 0 = it is not so. */
 	uint64_t starved_since = 0;
 	uint64_t patience = 0; /**< cycles after which frames that nobody receives are dropped */
@@ -90,6 +91,7 @@ struct alignas(64) TxQueue {
 	uint16_t descriptors = 0;
 	bool deferred = false; /**< does not start with the port */
 	const rte_memzone* memory = nullptr;
+	uint32_t max_bounce = 0; /**< longest frame that the bounce buffers in it take */
 	TxStats past;
 	TxStats base;
 	uint64_t dropped_base = 0;
@@ -117,6 +119,7 @@ struct Port {
 	uint32_t ptype_mask = kAllPtypes; /**< packet types that the application wants */
 	rte_eth_dev* ethdev = nullptr;
 	rte_ether_addr mac{};
+	bool mac_changed = false;	  /**< by the application: again after each connect */
 	std::atomic<bool> gone{false};	  /**< read by every burst */
 	std::atomic<bool> running{false}; /**< from start to stop */
 	std::mutex link_lock;		  /**< one link_update() at a time */
@@ -181,6 +184,17 @@ int rx_descriptor_status(void* queue, uint16_t offset);
 int tx_descriptor_status(void* queue, uint16_t offset);
 int tx_done_cleanup(void* queue, uint32_t count);
 
+/* offload.cpp */
+/** RTE_ETH_RX_OFFLOAD_* and RTE_ETH_TX_OFFLOAD_* of what the host has. */
+uint64_t rx_offloads_of(const HostInfo& host);
+uint64_t tx_offloads_of(const HostInfo& host);
+/** Tells the host what the application configured. */
+vmbus::Error apply_offloads(Port& port);
+int vlan_offload_set(rte_eth_dev* dev, int mask);
+uint16_t tx_prepare(void* queue, rte_mbuf** mbufs, uint16_t count);
+/** Frame::Info that receive queues need for these RTE_ETH_RX_OFFLOAD_*. */
+uint32_t wanted_info(uint64_t offloads);
+
 /* rss.cpp */
 /** RTE_ETH_RSS_* of a host's hash types. */
 uint64_t rss_types_of(uint32_t hash_types);
@@ -204,6 +218,7 @@ int promiscuous_disable(rte_eth_dev* dev);
 int allmulticast_enable(rte_eth_dev* dev);
 int allmulticast_disable(rte_eth_dev* dev);
 int mtu_set(rte_eth_dev* dev, uint16_t mtu);
+int mac_addr_set(rte_eth_dev* dev, rte_ether_addr* mac);
 const uint32_t* supported_ptypes_get(rte_eth_dev* dev);
 int ptypes_set(rte_eth_dev* dev, uint32_t mask);
 int link_update(rte_eth_dev* dev, int wait);

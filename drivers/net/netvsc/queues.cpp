@@ -10,6 +10,9 @@ namespace netvsc {
 
 using vmbus::Error;
 
+/* Of a large send, behind the Ethernet header: IPv6 with extension headers, and TCP's options. */
+static constexpr uint32_t kMaxHeaders = 256;
+
 int rx_queue_setup(rte_eth_dev* dev, uint16_t id, uint16_t descriptors, unsigned int socket,
 		   const rte_eth_rxconf* config, rte_mempool* pool)
 {
@@ -68,11 +71,17 @@ int tx_queue_setup(rte_eth_dev* dev, uint16_t id, uint16_t descriptors, unsigned
 	q->id = id;
 	q->descriptors = descriptors;
 	/* Header slots and bounce buffers, for the longest frame that any MTU allows. */
+	const bool lso = ((config->offloads | dev->data->dev_conf.txmode.offloads) &
+			  RTE_ETH_TX_OFFLOAD_TCP_TSO) != 0;
+	q->max_lso = lso ? std::min(port.session.info().offload.lso4_max,
+				    port.session.info().offload.lso6_max)
+			 : 0;
+	q->max_bounce = std::max(kMaxMtu, q->max_lso + kMaxHeaders) + kEthernetHeader + kVlanTag;
 	char name[RTE_MEMZONE_NAMESIZE];
 	std::snprintf(name, sizeof(name), "netvsc_%u_tx_%u", dev->data->port_id, id);
-	q->memory = rte_memzone_reserve_aligned(
-		name, Tx::memory_size(descriptors, kMaxMtu + kEthernetHeader + kVlanTag),
-		static_cast<int>(socket), RTE_MEMZONE_IOVA_CONTIG, vmbus::kPageSize);
+	q->memory = rte_memzone_reserve_aligned(name, Tx::memory_size(descriptors, q->max_bounce),
+						static_cast<int>(socket), RTE_MEMZONE_IOVA_CONTIG,
+						vmbus::kPageSize);
 	if (q->memory == nullptr) {
 		NETVSC_LOG(ERR, "%s: no memory for transmit queue %u: %s", port.name().c_str(), id,
 			   rte_strerror(rte_errno));
@@ -131,6 +140,7 @@ Error build_pipelines(Port& port)
 		c.alignment = info.alignment;
 		c.nvsp_version = info.nvsp_version;
 		c.max_frame = info.mtu + kEthernetHeader + kVlanTag;
+		c.max_bounce = q.max_bounce;
 		c.direct_slots = q.descriptors;
 		c.memory = {static_cast<uint8_t*>(q.memory->addr), q.memory->iova, q.memory->len};
 		keep_stats(q);
@@ -143,9 +153,8 @@ Error build_pipelines(Port& port)
 		q.patience = rte_get_tsc_hz() / 10;
 		q.low = std::min(c.section_count, c.direct_slots) / 4;
 		/* Longer frames are looked at more closely: those that no host takes, too. */
-		q.copybreak =
-			std::min({port.args.tx_copybreak, c.max_frame,
-				  info.section_size - uint32_t{sizeof(rndis::PacketMessage)}});
+		q.copybreak = std::min(
+			{port.args.tx_copybreak, c.max_frame, info.section_size - Tx::kMaxHeader});
 		q.external_iova_min = device.gpa(device.send_buffer().data) == vmbus::kGpaUnknown
 					      ? 0
 					      : uint64_t{1} << 60;

@@ -11,22 +11,19 @@
 
 namespace netvsc {
 
-/* PPI 0 of received frames: NDIS_TCP_IP_CHECKSUM_PACKET_INFO. */
 namespace rx_checksum {
-inline constexpr uint32_t kTcpFailed = 1, kUdpFailed = 2, kIpFailed = 4, kTcpGood = 8,
-			  kUdpGood = 16, kIpGood = 32;
-inline constexpr uint32_t kAll = 63;
+inline constexpr uint32_t kAll = 63; /* of ndis::kRxChecksum*Ok and *Failed */
 
 constexpr uint64_t flags_of(uint32_t info)
 {
 	uint64_t flags = 0;
-	if ((info & kIpFailed) != 0)
+	if ((info & ndis::kRxChecksumIpFailed) != 0)
 		flags |= RTE_MBUF_F_RX_IP_CKSUM_BAD;
-	else if ((info & kIpGood) != 0)
+	else if ((info & ndis::kRxChecksumIpOk) != 0)
 		flags |= RTE_MBUF_F_RX_IP_CKSUM_GOOD;
-	if ((info & (kTcpFailed | kUdpFailed)) != 0)
+	if ((info & (ndis::kRxChecksumTcpFailed | ndis::kRxChecksumUdpFailed)) != 0)
 		flags |= RTE_MBUF_F_RX_L4_CKSUM_BAD;
-	else if ((info & (kTcpGood | kUdpGood)) != 0)
+	else if ((info & (ndis::kRxChecksumTcpOk | ndis::kRxChecksumUdpOk)) != 0)
 		flags |= RTE_MBUF_F_RX_L4_CKSUM_GOOD;
 	return flags;
 }

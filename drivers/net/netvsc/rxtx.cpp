@@ -3,6 +3,7 @@
 #include "hold_mbuf.hpp"
 #include "netvsc.hpp"
 #include "rx_info.hpp"
+#include "tx_info.hpp"
 
 namespace netvsc {
 
@@ -81,7 +82,7 @@ static uint16_t rx_burst(void* queue, rte_mbuf** out, uint16_t count)
 		if constexpr (kInfo)
 			m = apply_info(q, frame, m);
 		else if ((frame.info & Frame::kVlan) != 0) [[unlikely]]
-			m = put_tag_back(m, frame.vlan);
+			m = apply_info(q, frame, m);
 		if (m != nullptr) [[likely]]
 			*next++ = m;
 		else
@@ -148,7 +149,7 @@ static uint32_t pieces_of(const TxQueue& q, const rte_mbuf* m, GpaPiece* pieces)
 }
 
 /* A frame that is not copied into a section: longer than the copybreak or than a section. */
-static bool send_long(TxQueue& q, rte_mbuf* m, uint32_t length, bool& copied)
+static bool send_long(TxQueue& q, rte_mbuf* m, uint32_t length, const TxInfo* info, bool& copied)
 {
 	Tx& tx = *q.tx;
 	copied = false;
@@ -156,18 +157,18 @@ static bool send_long(TxQueue& q, rte_mbuf* m, uint32_t length, bool& copied)
 		GpaPiece pieces[Tx::kMaxPieces];
 		const uint32_t n = pieces_of(q, m, pieces);
 		if (n != 0)
-			return tx.direct_frame(pieces, n, length, m);
-		if (!tx.can_copy(length)) {
+			return tx.direct_frame(pieces, n, length, m, info);
+		if (!tx.can_copy(length, info)) {
 			uint8_t* to = tx.bounce_begin(length);
 			if (to == nullptr)
 				return false;
 			copy_out(to, m);
-			tx.bounce_end(length);
+			tx.bounce_end(length, info);
 			copied = true;
 			return true;
 		}
 	}
-	uint8_t* to = tx.copy_frame(length);
+	uint8_t* to = tx.copy_frame(length, info);
 	if (to == nullptr)
 		return false;
 	copy_out(to, m);
@@ -180,7 +181,18 @@ static inline void release_mbuf(void* cookie)
 	rte_pktmbuf_free(static_cast<rte_mbuf*>(cookie));
 }
 
-static uint16_t tx_burst(void* queue, rte_mbuf** mbufs, uint16_t count)
+/* Which frames can be sent at all: no host would take the others. */
+static inline bool sendable(const TxQueue& q, const rte_mbuf* m, uint32_t length)
+{
+	if (length == 0)
+		return false;
+	if ((m->ol_flags & RTE_MBUF_F_TX_TCP_SEG) != 0)
+		return q.tx->can_bounce(length) && (q.tx->can_direct() || q.tx->can_copy(length));
+	return length <= q.tx->max_frame();
+}
+
+/* kOffloads: the application configured some, and frames are looked at for them. */
+template <bool kOffloads> static uint16_t tx_burst(void* queue, rte_mbuf** mbufs, uint16_t count)
 {
 	static constexpr uint32_t kFreeBatch = 64;
 	TxQueue& q = *static_cast<TxQueue*>(queue);
@@ -199,19 +211,31 @@ static uint16_t tx_burst(void* queue, rte_mbuf** mbufs, uint16_t count)
 		const uint32_t length = m->pkt_len;
 		if (sent + 1 < count)
 			rte_prefetch0(mbufs[sent + 1]);
+		TxInfo infos;
+		const TxInfo* info = nullptr;
+		if constexpr (kOffloads) {
+			if ((m->ol_flags & kTxInfoFlags) != 0) {
+				if (!add_infos(q, *m, infos)) {
+					q.dropped++;
+					rte_pktmbuf_free(m);
+					continue;
+				}
+				info = &infos;
+			}
+		}
 		if (length <= q.copybreak && length != 0) [[likely]] {
-			uint8_t* to = tx.copy_frame(length);
+			uint8_t* to = tx.copy_frame(length, info);
 			if (to == nullptr)
 				break;
 			if (m->nb_segs == 1) [[likely]]
 				rte_memcpy(to, rte_pktmbuf_mtod(m, const void*), length);
 			else
 				copy_out(to, m);
-		} else if (length == 0 || length > tx.max_frame()) [[unlikely]] {
+		} else if (!sendable(q, m, length)) [[unlikely]] {
 			q.dropped++;
 		} else {
 			bool copied;
-			if (!send_long(q, m, length, copied))
+			if (!send_long(q, m, length, info, copied))
 				break;
 			if (!copied)
 				continue; /* comes back with its completion */
@@ -232,18 +256,6 @@ static uint16_t tx_burst(void* queue, rte_mbuf** mbufs, uint16_t count)
 	return sent;
 }
 
-static uint32_t wanted_info(uint64_t offloads)
-{
-	uint32_t wanted = 0;
-	if ((offloads & RTE_ETH_RX_OFFLOAD_RSS_HASH) != 0)
-		wanted |= Frame::kHash;
-	if ((offloads & RTE_ETH_RX_OFFLOAD_CHECKSUM) != 0)
-		wanted |= Frame::kChecksum;
-	if ((offloads & RTE_ETH_RX_OFFLOAD_VLAN_STRIP) != 0)
-		wanted |= Frame::kVlan;
-	return wanted;
-}
-
 void select_burst_functions(Port& port)
 {
 	rte_eth_dev* dev = port.ethdev;
@@ -260,7 +272,8 @@ void select_burst_functions(Port& port)
 		info |= q.wanted != 0 || q.ptype_mask != 0;
 	}
 	dev->rx_pkt_burst = kRx[dev->data->scattered_rx][port.args.rx_extmbuf_enable][info];
-	dev->tx_pkt_burst = tx_burst;
+	const bool offloads = (dev->data->dev_conf.txmode.offloads & ~kPlainTxOffloads) != 0;
+	dev->tx_pkt_burst = offloads ? tx_burst<true> : tx_burst<false>;
 }
 
 int rx_burst_mode_get(rte_eth_dev* dev, uint16_t, rte_eth_burst_mode* mode)

@@ -212,6 +212,8 @@ class FakeNetvsp final : public vmbus::Device {
 			return words({media});
 		case 0x00010203:
 			return rss_capabilities;
+		case 0xfc01020d:
+			return offload_capabilities;
 		default:
 			return words({0});
 		}
@@ -223,6 +225,7 @@ class FakeNetvsp final : public vmbus::Device {
 	uint32_t mtu = 1500, media = 0, grant = 63;
 	/* Toeplitz over the ports of TCP, 64 queues, 128 entries. */
 	Bytes rss_capabilities = {0x88, 2, 18, 0, 1, 3, 0, 0, 1, 0, 0, 0, 64, 0, 0, 0, 128, 0};
+	Bytes offload_capabilities; /* none */
 	uint32_t section_offset = 0, section_size = 1728, section_count = 400;
 	bool control_has_address = true;
 	bool reads = true; /**< the guest's packets */

@@ -36,9 +36,9 @@ TEST(Session, ConnectsInTheOrderOfTheProtocol)
 	Fixture t;
 	const Error error = t.connect();
 	ASSERT_FALSE(error) << error.what;
-	EXPECT_EQ(t.host.log, (Log{"nvsp 1", "nvsp 125", "nvsp 100", "nvsp 101", "nvsp 104",
-				   "rndis 2", "rndis 4", "rndis 4", "rndis 4", "rndis 4",
-				   "rndis 4"}));
+	EXPECT_EQ(t.host.log,
+		  (Log{"nvsp 1", "nvsp 125", "nvsp 100", "nvsp 101", "nvsp 104", "rndis 2",
+		       "rndis 4", "rndis 4", "rndis 4", "rndis 4", "rndis 4", "rndis 4"}));
 	const auto& m = t.host.nvsp;
 	EXPECT_EQ(get32(m[0], 4), 0x60001u);
 	EXPECT_EQ(get32(m[0], 8), 0x60001u);

@@ -25,7 +25,7 @@ struct TxFixture {
 		alignment = c.alignment;
 		sections.reset(new uint8_t[(kFirstSection + c.section_count) * section_size]());
 		c.sections = &sections[0];
-		memory.resize(Tx::memory_size(c.direct_slots, c.max_frame));
+		memory.resize(Tx::memory_size(c.direct_slots, c.max_bounce));
 		if (!memory.empty())
 			c.memory = {memory.data(), kMemoryGpa, memory.size()};
 		message = c.nvsp_version >= 0x60001 ? 40 : 32;
@@ -65,6 +65,10 @@ struct TxFixture {
 		for (const size_t zero : {16u, 20u, 24u, 36u, 40u})
 			EXPECT_EQ(get32(m, zero), 0u);
 		EXPECT_LT(m.size() - offset - length, alignment);
+		const uint32_t info = get32(m, 32);
+		ASSERT_EQ(get32(m, 28), info != 0 ? 36u : 0u);
+		ASSERT_EQ(offset, 44 + info); /* the frame follows what is said of it */
+		infos.emplace_back(m.begin() + 44, m.begin() + 44 + info);
 		frames.emplace_back(m.begin() + offset, m.begin() + offset + length);
 	}
 	/* The next packet's frames; ids, section counts and ranges go to the members. */
@@ -163,6 +167,7 @@ struct TxFixture {
 	std::vector<uint32_t> range_pages;
 	uint32_t last_section = 0;
 	std::unique_ptr<Tx> tx;
+	std::vector<Bytes> infos; /* of each frame */
 };
 
 TxConfig config(uint32_t sections, uint32_t direct = 0, uint32_t frames = 8)
@@ -171,7 +176,7 @@ TxConfig config(uint32_t sections, uint32_t direct = 0, uint32_t frames = 8)
 	c.section_count = sections;
 	c.direct_slots = direct;
 	c.max_frames = frames;
-	c.max_frame = 9234;
+	c.max_frame = c.max_bounce = 9234;
 	return c;
 }
 
@@ -560,6 +565,51 @@ TEST(Tx, BrokenRingTakesNothing)
 	t.tx->end();
 	EXPECT_EQ(t.wire.to_host.load(RingMemory::kIn), 0u);
 	EXPECT_EQ(t.tx->in_flight(), 0u);
+}
+
+/* By section, by range and by bounce buffer, between frames without. */
+TEST(Tx, PerPacketInfos)
+{
+	TxFixture t(config(4, 4));
+	TxInfo tag, both;
+	tag.add_vlan(0xb123); /* priority 5, CFI, id 0x123 */
+	both.add_vlan(0x0fff);
+	both.add_lso(1460, 34, true);
+	const Bytes tag_info = packet_info(6, 0x123d);
+	Bytes both_info = packet_info(6, 0xfff0);
+	const Bytes lso = packet_info(2, 1460 | 34u << 20 | 1u << 30 | 1u << 31);
+	both_info.insert(both_info.end(), lso.begin(), lso.end());
+	std::vector<Bytes> frames, expected;
+	const auto next = [&](const Bytes& info) {
+		frames.push_back(pattern(300 + frames.size(), uint32_t(frames.size())));
+		expected.push_back(info);
+		return uint32_t(frames.back().size());
+	};
+	t.tx->begin();
+	const TxInfo *const none = nullptr, *const tags = &tag, *const large = &both;
+	for (const TxInfo* info : {tags, none, large}) {
+		const uint32_t length = next(info == nullptr ? Bytes{}
+					     : info == &tag  ? tag_info
+							     : both_info);
+		uint8_t* at = t.tx->copy_frame(length, info);
+		ASSERT_NE(at, nullptr);
+		std::copy(frames.back().begin(), frames.back().end(), at);
+	}
+	uint32_t length = next(both_info);
+	t.add_page(0x5000, frames.back());
+	const GpaPiece piece{0x5000, length};
+	ASSERT_TRUE(t.tx->direct_frame(&piece, 1, length, cookie(1), &both));
+	for (const TxInfo* info : {tags, none}) {
+		length = next(info != nullptr ? tag_info : Bytes{});
+		uint8_t* at = t.tx->bounce_begin(length);
+		ASSERT_NE(at, nullptr);
+		std::copy(frames.back().begin(), frames.back().end(), at);
+		t.tx->bounce_end(length, info);
+	}
+	t.tx->end();
+	EXPECT_EQ(t.take_all(), frames);
+	EXPECT_EQ(t.infos, expected);
+	t.complete_all();
 }
 
 } // namespace
