@@ -16,6 +16,7 @@ struct QueueEndpoint : netvsp::Endpoint {
 	std::vector<std::string> sent;
 	std::deque<std::string> incoming;
 	size_t room = SIZE_MAX;
+	uint32_t discards = 0;
 	bool send(const uint8_t* frame, uint32_t length) override
 	{
 		if (sent.size() >= room)
@@ -24,6 +25,7 @@ struct QueueEndpoint : netvsp::Endpoint {
 		stats_.sent_frames++;
 		return true;
 	}
+	void discard_waiting() override { discards++; }
 	uint32_t receive(uint8_t* to, uint32_t capacity) override
 	{
 		while (!incoming.empty()) {

@@ -212,6 +212,47 @@ class Guest : public GuestControl {
 		ASSERT_EQ(0u, set_filter(filter));
 	}
 
+	/** Has this many subchannels allocated, and opens them. */
+	void open_subchannels(uint32_t count)
+	{
+		nvsp::Message m{}, a{};
+		m.type = nvsp::kSubchannel;
+		m.subchannel_request = {nvsp::kSubchannelAllocate, count};
+		ASSERT_TRUE(transact(m, a));
+		ASSERT_EQ(count, a.subchannel_complete.count);
+		for (uint32_t i = 0; i < count; i++) {
+			vu::OfferChannel o{};
+			ASSERT_TRUE(expect(vu::Type::kOfferChannel, o));
+			ASSERT_EQ(vu::Status::kOk, open(o));
+		}
+	}
+	GuestChannel& subchannel(uint32_t index)
+	{
+		for (auto& [relid, c] : channels)
+			if (c.index == index)
+				return c;
+		ADD_FAILURE() << "no subchannel " << index;
+		return ch();
+	}
+
+	/** NDIS_RECEIVE_SCALE_PARAMETERS: a key at 44, the table at 84. */
+	static std::vector<uint8_t> rss_parameters(uint32_t hash_information,
+						   const std::vector<uint32_t>& table)
+	{
+		std::vector<uint8_t> b(84 + table.size() * 4);
+		auto put = [&](size_t at, auto v) { memcpy(b.data() + at, &v, sizeof(v)); };
+		put(0, uint8_t(0x89));
+		put(8, hash_information);
+		put(12, uint16_t(table.size() * 4));
+		put(16, uint32_t(84));
+		put(20, uint16_t(40));
+		put(24, uint32_t(44));
+		for (size_t i = 0; i < 40; i++)
+			b[44 + i] = uint8_t(i * 37 + 11);
+		for (size_t i = 0; i < table.size(); i++)
+			put(84 + i * 4, table[i]);
+		return b;
+	}
 	static std::vector<uint8_t> packet_message(const std::string& frame, uint32_t pad_to = 1)
 	{
 		rndis::PacketMessage m{};
