@@ -194,9 +194,18 @@ TEST_F(NicTest, CloseForgetsWhatIsOutstandingAndItsDescriptors)
 TEST_F(NicTest, ClosingASubchannelLeavesTheOthers)
 {
 	up(3);
+	ASSERT_EQ(0u,
+		  guest->set(rndis::kOidReceiveScaleParameters, Guest::rss_parameters(0x101, {1})));
+	std::string ip = frame(60);
+	ip.replace(12, 3, std::string("\x08\x00\x45", 3));
+	endpoint->incoming = {ip, frame(60)};
+	EXPECT_EQ(1u, guest->frames(guest->subchannel(1), 1, false).size());
+	EXPECT_EQ(1u, guest->frames(guest->ch(), 1, false).size());
+	EXPECT_EQ(2u, stats().suballocations_in_use);
 	guest->close_channel(guest->subchannel(1).relid);
 	host.poll();
 	EXPECT_EQ(2u, stats().channels_open);
+	EXPECT_EQ(1u, stats().suballocations_in_use); /* the primary's */
 	EXPECT_TRUE(guest->rescinded.empty());
 	EXPECT_TRUE(works(guest->ch()));
 	EXPECT_TRUE(works(guest->subchannel(2)));
