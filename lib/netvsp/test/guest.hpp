@@ -7,6 +7,8 @@
  */
 #pragma once
 
+#include <algorithm>
+#include <cstring>
 #include <string>
 #include <vector>
 
@@ -261,9 +263,9 @@ class Guest : public GuestControl {
 		m.hdr = {rndis::kPacket, length};
 		m.data_offset = sizeof(m) - 8;
 		m.data_length = uint32_t(frame.size());
-		auto bytes = bytes_of(m);
-		bytes.insert(bytes.end(), frame.begin(), frame.end());
-		bytes.resize(length);
+		std::vector<uint8_t> bytes(length);
+		memcpy(bytes.data(), &m, sizeof(m));
+		std::copy(frame.begin(), frame.end(), bytes.begin() + sizeof(m));
 		return bytes;
 	}
 	/** Sends frames in one section, returns the completion's status; 0 = none came. */
