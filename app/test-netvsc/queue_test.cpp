@@ -216,7 +216,6 @@ TEST_F(Queues, EachWithTwoThreads)
 	std::atomic<uint32_t> received{0};
 	std::atomic<bool> over{false};
 	std::thread receiver([&] {
-		rte_thread_register();
 		while (!over) {
 			for (uint16_t q = 0; q < kQueues; q++) {
 				rte_mbuf* mbufs[32];
@@ -226,7 +225,6 @@ TEST_F(Queues, EachWithTwoThreads)
 			}
 			std::this_thread::yield();
 		}
-		rte_thread_unregister();
 	});
 	for (uint32_t i = 0; i < kFrames; i++)
 		EXPECT_TRUE(port.send(make_frame(60 + i % 1000, i),

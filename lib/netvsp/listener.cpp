@@ -13,18 +13,19 @@ namespace netvsp {
 
 namespace {
 
-int new_socket()
+int new_socket(int type)
 {
-	return socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	return socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 }
 
-/* Whether the socket file is a leftover of a process that is gone. */
+/* Whether the socket file is a leftover of a process that is gone. It is asked with a socket of
+ * another type, which the kernel refuses otherwise: one of ours would be a guest to its owner. */
 bool is_stale(const sockaddr_un& address)
 {
 	struct stat st;
 	if (lstat(address.sun_path, &st) != 0 || !S_ISSOCK(st.st_mode))
 		return false;
-	int fd = new_socket();
+	int fd = new_socket(SOCK_DGRAM);
 	if (fd < 0)
 		return false;
 	bool refused =
@@ -47,7 +48,7 @@ bool Listener::open(const std::string& path, std::string& error)
 		return false;
 	}
 	memcpy(address.sun_path, path.c_str(), path.size() + 1);
-	int fd = new_socket();
+	int fd = new_socket(SOCK_SEQPACKET);
 	if (fd < 0) {
 		error = std::string("socket: ") + strerror(errno);
 		return false;

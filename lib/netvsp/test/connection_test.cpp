@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "netvsp/connection.hpp"
 
-#include "guest.hpp"
+#include "fixture.hpp"
 
 #include <fcntl.h>
 

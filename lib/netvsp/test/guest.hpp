@@ -2,385 +2,26 @@
 /**
  * A minimal guest for tests of the emulated host, written against the wire formats alone. It is
  * slow and simple on purpose, and lets tests send whatever a guest should not.
+ *
+ * This part speaks NVSP and RNDIS; what is below it is in guest_control.hpp and guest_channel.hpp.
  */
 #pragma once
 
+#include <algorithm>
 #include <cstring>
-#include <deque>
-#include <functional>
-#include <map>
 #include <string>
 #include <vector>
 
-#include <gtest/gtest.h>
-#include <poll.h>
-#include <sys/eventfd.h>
-#include <sys/mman.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include "netvsc/nvsp.hpp"
 #include "netvsc/rndis.hpp"
-#include "netvsp/host.hpp"
-#include "vmbus/user_proto.hpp"
+
+#include "guest_control.hpp"
 
 namespace test {
 
-namespace vu = vmbus::user;
-
-inline constexpr uint64_t kGpa = 0x100000000;
-inline constexpr uint64_t kMemory = 48u << 20;
-inline constexpr uint64_t kRingBytes = 128 * 1024; /* each way */
-inline constexpr uint64_t kReceiveAt = 16u << 20, kReceiveBytes = 4u << 20;
-inline constexpr uint64_t kSendAt = 24u << 20, kSendBytes = 1u << 20;
-inline constexpr uint64_t kDataAt = 32u << 20;
-
-/** An endpoint whose two sides are queues of the test's. */
-struct QueueEndpoint : netvsp::Endpoint {
-	std::vector<std::string> sent;
-	std::deque<std::string> incoming;
-	size_t room = SIZE_MAX;
-	bool send(const uint8_t* frame, uint32_t length) override
-	{
-		if (sent.size() >= room)
-			return false;
-		sent.emplace_back(reinterpret_cast<const char*>(frame), length);
-		stats_.sent_frames++;
-		return true;
-	}
-	uint32_t receive(uint8_t* to, uint32_t capacity) override
-	{
-		while (!incoming.empty()) {
-			std::string frame = incoming.front();
-			incoming.pop_front();
-			if (frame.size() > capacity) {
-				stats_.dropped++;
-				continue;
-			}
-			memcpy(to, frame.data(), frame.size());
-			return uint32_t(frame.size());
-		}
-		return 0;
-	}
-};
-
-struct Received {
-	vmbus::PacketDescriptor d{};
-	std::vector<uint8_t> head; /* between descriptor and data */
-	std::vector<uint8_t> data;
-	bool is(vmbus::PacketType type) const { return d.type == uint16_t(type); }
-	nvsp::Message message() const
-	{
-		nvsp::Message m{};
-		if (!data.empty())
-			memcpy(&m, data.data(), std::min(sizeof(m), data.size()));
-		return m;
-	}
-};
-
-struct GuestChannel {
-	uint32_t relid = 0;
-	uint32_t index = 0;
-	uint8_t monitor_id = vmbus::kMonitorIdNone;
-	int kick = -1; /* to the host */
-	int call = -1; /* from the host */
-	vmbus::RingControl* tx = nullptr;
-	vmbus::RingControl* rx = nullptr;
-	uint32_t data_size = 0;
-
-	static uint8_t* data(vmbus::RingControl* c) { return reinterpret_cast<uint8_t*>(c + 1); }
-
-	bool send(uint16_t type, uint16_t flags, uint64_t id, const std::vector<uint8_t>& head,
-		  const std::vector<uint8_t>& body)
-	{
-		std::vector<uint8_t> bytes(16);
-		bytes.insert(bytes.end(), head.begin(), head.end());
-		size_t offset = bytes.size();
-		bytes.insert(bytes.end(), body.begin(), body.end());
-		bytes.resize((bytes.size() + 7) / 8 * 8);
-		vmbus::PacketDescriptor d{type, uint16_t(offset / 8), uint16_t(bytes.size() / 8),
-					  flags, id};
-		memcpy(bytes.data(), &d, sizeof(d));
-		bytes.resize(bytes.size() + 8);
-		uint32_t in = tx->in, out = __atomic_load_n(&tx->out, __ATOMIC_ACQUIRE);
-		uint32_t used = (in + data_size - out) % data_size;
-		if (bytes.size() > data_size - used - 8)
-			return false;
-		for (uint8_t b : bytes) {
-			data(tx)[in] = b;
-			in = (in + 1) % data_size;
-		}
-		uint32_t old = tx->in;
-		__atomic_store_n(&tx->in, in, __ATOMIC_SEQ_CST);
-		__atomic_thread_fence(__ATOMIC_SEQ_CST);
-		if (__atomic_load_n(&tx->interrupt_mask, __ATOMIC_SEQ_CST) == 0 &&
-		    __atomic_load_n(&tx->out, __ATOMIC_SEQ_CST) == old)
-			signal();
-		return true;
-	}
-	void signal()
-	{
-		uint64_t one = 1;
-		ASSERT_EQ(ssize_t(8), write(kick, &one, 8));
-	}
-	bool receive(Received& p)
-	{
-		uint32_t in = __atomic_load_n(&rx->in, __ATOMIC_ACQUIRE);
-		uint32_t out = rx->out;
-		if (in == out)
-			return false;
-		auto get = [&](uint32_t at, void* to, size_t n) {
-			for (size_t i = 0; i < n; i++)
-				static_cast<uint8_t*>(to)[i] = data(rx)[(out + at + i) % data_size];
-		};
-		get(0, &p.d, sizeof(p.d));
-		uint32_t used = (in + data_size - out) % data_size;
-		if (p.d.length8 * 8u + 8 > used || p.d.data_offset8 > p.d.length8 ||
-		    p.d.data_offset8 < 2) {
-			ADD_FAILURE() << "malformed packet from the host";
-			return false;
-		}
-		p.head.resize(p.d.data_offset8 * 8 - 16);
-		get(16, p.head.data(), p.head.size());
-		p.data.resize((p.d.length8 - p.d.data_offset8) * 8);
-		get(p.d.data_offset8 * 8u, p.data.data(), p.data.size());
-		uint64_t footer;
-		get(p.d.length8 * 8u, &footer, 8);
-		EXPECT_EQ(uint64_t(out) << 32, footer);
-		out = (out + p.d.length8 * 8 + 8) % data_size;
-		uint32_t pending = rx->pending_send_size & ~7u;
-		uint32_t free_before = data_size - used;
-		__atomic_store_n(&rx->out, out, __ATOMIC_SEQ_CST);
-		__atomic_thread_fence(__ATOMIC_SEQ_CST);
-		uint32_t free_after =
-			data_size -
-			(__atomic_load_n(&rx->in, __ATOMIC_SEQ_CST) + data_size - out) % data_size;
-		pending = __atomic_load_n(&rx->pending_send_size, __ATOMIC_SEQ_CST) & ~7u;
-		if (pending != 0 && free_before < pending && free_after >= pending)
-			signal();
-		return true;
-	}
-};
-
-template <class T> std::vector<uint8_t> bytes_of(const T& value)
-{
-	auto* p = reinterpret_cast<const uint8_t*>(&value);
-	return {p, p + sizeof(T)};
-}
-
-class Guest {
+class Guest : public GuestControl {
       public:
-	explicit Guest(std::function<void()> pump) : pump_(std::move(pump))
-	{
-		memfd_ = memfd_create("guest", MFD_CLOEXEC);
-		EXPECT_EQ(0, ftruncate(memfd_, kMemory));
-		memory = static_cast<uint8_t*>(
-			mmap(nullptr, kMemory, PROT_READ | PROT_WRITE, MAP_SHARED, memfd_, 0));
-		EXPECT_NE(MAP_FAILED, static_cast<void*>(memory));
-	}
-	~Guest()
-	{
-		disconnect();
-		munmap(memory, kMemory);
-		close(memfd_);
-	}
-
-	void connect(netvsp::Host& host)
-	{
-		int pair[2];
-		ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair));
-		std::string error;
-		ASSERT_TRUE(host.adopt(pair[1], error)) << error;
-		fd = pair[0];
-	}
-	void disconnect()
-	{
-		for (auto& [relid, c] : channels) {
-			close(c.kick);
-			close(c.call);
-		}
-		channels.clear();
-		inbox_.clear();
-		if (fd >= 0)
-			close(fd);
-		fd = -1;
-	}
-
-	void pump() { pump_(); }
-
-	/* The control plane */
-
-	void send_raw(const void* data, size_t size, const std::vector<int>& fds = {})
-	{
-		iovec iov{const_cast<void*>(data), size};
-		msghdr msg{};
-		msg.msg_iov = &iov;
-		msg.msg_iovlen = 1;
-		alignas(cmsghdr) char control[CMSG_SPACE(32 * sizeof(int))] = {};
-		if (!fds.empty()) {
-			msg.msg_control = control;
-			msg.msg_controllen = CMSG_SPACE(fds.size() * sizeof(int));
-			cmsghdr* c = CMSG_FIRSTHDR(&msg);
-			c->cmsg_level = SOL_SOCKET;
-			c->cmsg_type = SCM_RIGHTS;
-			c->cmsg_len = CMSG_LEN(fds.size() * sizeof(int));
-			memcpy(CMSG_DATA(c), fds.data(), fds.size() * sizeof(int));
-		}
-		ASSERT_EQ(ssize_t(size), sendmsg(fd, &msg, MSG_NOSIGNAL));
-	}
-	template <class T> void request(vu::Type type, T message, const std::vector<int>& fds = {})
-	{
-		message.hdr = {type, sizeof(T)};
-		send_raw(&message, sizeof(T), fds);
-	}
-	/** Waits for a message of this type; others stay for later. */
-	template <class T> bool expect(vu::Type type, T& out)
-	{
-		for (int i = 0; i < 2000; i++) {
-			uint8_t buffer[4096];
-			ssize_t n;
-			while ((n = recv(fd, buffer, sizeof(buffer), MSG_DONTWAIT)) > 0) {
-				inbox_.emplace_back(buffer, buffer + n);
-				note(inbox_.back());
-			}
-			for (auto m = inbox_.begin(); m != inbox_.end(); ++m) {
-				vu::Header h;
-				memcpy(&h, m->data(), sizeof(h));
-				if (h.type != type)
-					continue;
-				bool good = m->size() == sizeof(T);
-				if (good)
-					memcpy(&out, m->data(), sizeof(T));
-				inbox_.erase(m);
-				return good;
-			}
-			if (n == 0)
-				return false;
-			pump_();
-		}
-		return false;
-	}
-	void note(const std::vector<uint8_t>& bytes)
-	{
-		vu::Header h;
-		memcpy(&h, bytes.data(), sizeof(h));
-		EXPECT_EQ(bytes.size(), h.size);
-		if (h.type == vu::Type::kOfferChannel) {
-			vu::OfferChannel o;
-			memcpy(&o, bytes.data(), sizeof(o));
-			offers.push_back(o);
-		} else if (h.type == vu::Type::kRescind) {
-			vu::ChannelId id;
-			memcpy(&id, bytes.data(), sizeof(id));
-			rescinded.push_back(id.relid);
-		}
-	}
-	/** Whether the host has hung up. */
-	bool dropped()
-	{
-		for (int i = 0; i < 20; i++) {
-			pump_();
-			uint8_t buffer[4096];
-			ssize_t n;
-			while ((n = recv(fd, buffer, sizeof(buffer), MSG_DONTWAIT)) > 0) {
-			}
-			if (n == 0 || (n < 0 && errno == ECONNRESET))
-				return true;
-		}
-		return false;
-	}
-
-	void hello(bool monitor = false)
-	{
-		request(vu::Type::kInitiateContact,
-			vu::InitiateContact{{}, vu::kMagic, vu::kVersion});
-		vu::VersionResponse v{};
-		ASSERT_TRUE(expect(vu::Type::kVersionResponse, v));
-		ASSERT_EQ(1u, v.accepted);
-		ASSERT_EQ(vu::Status::kOk, mem_add(kGpa, kMemory, 0));
-		request(vu::Type::kRequestOffers, vu::RequestOffers{{}, monitor ? kGpa : 0});
-		vu::Bare b{};
-		ASSERT_TRUE(expect(vu::Type::kAllOffersDelivered, b));
-		std::erase_if(inbox_, [](auto& m) { return m.size() == sizeof(vu::OfferChannel); });
-	}
-	vu::Status mem_add(uint64_t gpa, uint64_t size, uint64_t offset)
-	{
-		request(vu::Type::kMemAdd, vu::MemAdd{{}, gpa, size, offset, 0, 0}, {memfd_});
-		vu::MemResult r{};
-		EXPECT_TRUE(expect(vu::Type::kMemResult, r));
-		return r.status;
-	}
-	vu::Status gpadl(uint32_t relid, uint32_t id, std::vector<vu::GpaRun> runs)
-	{
-		vu::GpadlHeader h{};
-		h.hdr = {vu::Type::kGpadlHeader,
-			 uint32_t(sizeof(h) + runs.size() * sizeof(vu::GpaRun))};
-		h.relid = relid;
-		h.gpadl = id;
-		h.run_count = uint32_t(runs.size());
-		auto bytes = bytes_of(h);
-		bytes.resize(h.hdr.size);
-		if (!runs.empty())
-			memcpy(bytes.data() + sizeof(h), runs.data(),
-			       runs.size() * sizeof(vu::GpaRun));
-		send_raw(bytes.data(), bytes.size());
-		vu::GpadlCreated r{};
-		EXPECT_TRUE(expect(vu::Type::kGpadlCreated, r));
-		EXPECT_EQ(id, r.gpadl);
-		return r.status;
-	}
-	void gpadl_teardown(uint32_t relid, uint32_t id)
-	{
-		request(vu::Type::kGpadlTeardown, vu::GpadlId{{}, relid, id});
-		vu::GpadlId r{};
-		ASSERT_TRUE(expect(vu::Type::kGpadlTorndown, r));
-		ASSERT_EQ(id, r.gpadl);
-	}
-	/** GPADL 100 + index of the offer, at 1 MiB + index * 256 KiB. */
-	vu::Status open(const vu::OfferChannel& offer)
-	{
-		GuestChannel c;
-		c.relid = offer.relid;
-		c.index = offer.subchannel_index;
-		c.monitor_id = offer.monitor_id;
-		uint64_t at = (1u << 20) + c.index * 2 * kRingBytes;
-		memset(memory + at, 0, 2 * kRingBytes);
-		c.tx = reinterpret_cast<vmbus::RingControl*>(memory + at);
-		c.rx = reinterpret_cast<vmbus::RingControl*>(memory + at + kRingBytes);
-		c.data_size = kRingBytes - 4096;
-		c.tx->feature_bits = vmbus::kFeaturePendingSendSize;
-		c.kick = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-		c.call = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-		uint32_t id = 100 + c.index;
-		vu::Status s = gpadl(c.relid, id, {{kGpa + at, 2 * kRingBytes}});
-		if (s == vu::Status::kOk) {
-			request(vu::Type::kOpenChannel,
-				vu::OpenChannel{{}, c.relid, 7, id, kRingBytes / 4096, 0, 0},
-				{c.kick, c.call});
-			vu::OpenResult r{};
-			EXPECT_TRUE(expect(vu::Type::kOpenResult, r));
-			EXPECT_EQ(7u, r.open_id);
-			s = r.status;
-		}
-		if (s == vu::Status::kOk) {
-			channels[c.relid] = c;
-			if (c.index == 0)
-				primary = c.relid;
-		} else {
-			close(c.kick);
-			close(c.call);
-		}
-		return s;
-	}
-	void close_channel(uint32_t relid)
-	{
-		request(vu::Type::kCloseChannel, vu::ChannelId{{}, relid, 0});
-		close(channels[relid].kick);
-		close(channels[relid].call);
-		channels.erase(relid);
-	}
-
-	/* The data plane */
+	using GuestControl::GuestControl;
 
 	GuestChannel& ch() { return channels.at(primary); }
 	bool receive(GuestChannel& c, Received& p, int tries = 2000)
@@ -388,7 +29,7 @@ class Guest {
 		for (int i = 0; i < tries; i++) {
 			if (c.receive(p))
 				return true;
-			pump_();
+			pump();
 		}
 		return false;
 	}
@@ -573,6 +214,47 @@ class Guest {
 		ASSERT_EQ(0u, set_filter(filter));
 	}
 
+	/** Has this many subchannels allocated, and opens them. */
+	void open_subchannels(uint32_t count)
+	{
+		nvsp::Message m{}, a{};
+		m.type = nvsp::kSubchannel;
+		m.subchannel_request = {nvsp::kSubchannelAllocate, count};
+		ASSERT_TRUE(transact(m, a));
+		ASSERT_EQ(count, a.subchannel_complete.count);
+		for (uint32_t i = 0; i < count; i++) {
+			vu::OfferChannel o{};
+			ASSERT_TRUE(expect(vu::Type::kOfferChannel, o));
+			ASSERT_EQ(vu::Status::kOk, open(o));
+		}
+	}
+	GuestChannel& subchannel(uint32_t index)
+	{
+		for (auto& [relid, c] : channels)
+			if (c.index == index)
+				return c;
+		ADD_FAILURE() << "no subchannel " << index;
+		return ch();
+	}
+
+	/** NDIS_RECEIVE_SCALE_PARAMETERS: a key at 44, the table at 84. */
+	static std::vector<uint8_t> rss_parameters(uint32_t hash_information,
+						   const std::vector<uint32_t>& table)
+	{
+		std::vector<uint8_t> b(84 + table.size() * 4);
+		auto put = [&](size_t at, auto v) { memcpy(b.data() + at, &v, sizeof(v)); };
+		put(0, uint8_t(0x89));
+		put(8, hash_information);
+		put(12, uint16_t(table.size() * 4));
+		put(16, uint32_t(84));
+		put(20, uint16_t(40));
+		put(24, uint32_t(44));
+		for (size_t i = 0; i < 40; i++)
+			b[44 + i] = uint8_t(i * 37 + 11);
+		for (size_t i = 0; i < table.size(); i++)
+			put(84 + i * 4, table[i]);
+		return b;
+	}
 	static std::vector<uint8_t> packet_message(const std::string& frame, uint32_t pad_to = 1)
 	{
 		rndis::PacketMessage m{};
@@ -581,9 +263,9 @@ class Guest {
 		m.hdr = {rndis::kPacket, length};
 		m.data_offset = sizeof(m) - 8;
 		m.data_length = uint32_t(frame.size());
-		auto bytes = bytes_of(m);
-		bytes.insert(bytes.end(), frame.begin(), frame.end());
-		bytes.resize(length);
+		std::vector<uint8_t> bytes(length);
+		memcpy(bytes.data(), &m, sizeof(m));
+		std::copy(frame.begin(), frame.end(), bytes.begin() + sizeof(m));
 		return bytes;
 	}
 	/** Sends frames in one section, returns the completion's status; 0 = none came. */
@@ -657,12 +339,6 @@ class Guest {
 		return out;
 	}
 
-	int fd = -1;
-	uint8_t* memory;
-	uint32_t primary = 0;
-	std::map<uint32_t, GuestChannel> channels;
-	std::vector<vu::OfferChannel> offers;
-	std::vector<uint32_t> rescinded;
 	std::vector<Received> other;
 	std::vector<std::vector<uint8_t>> indications;
 	std::vector<uint64_t> uncompleted;
@@ -672,38 +348,6 @@ class Guest {
 	uint32_t last_ppi_length = 0;
 	uint32_t last_hash = 0;
 	uint64_t next_id_ = 1000;
-
-      private:
-	std::function<void()> pump_;
-	int memfd_;
-	std::deque<std::vector<uint8_t>> inbox_;
-};
-
-/** A host with one NIC, stepped by the guest's waiting. */
-struct Fixture : ::testing::Test {
-	std::vector<std::string> log; /* outlives the host, which says goodbye */
-	netvsp::Host host;
-	QueueEndpoint* endpoint = nullptr;
-	vmbus::Guid nic{};
-	std::unique_ptr<Guest> guest;
-
-	void start(netvsp::NicConfig config = {}, bool monitor = false)
-	{
-		host.set_log([this](const std::string& line) { log.push_back(line); });
-		auto owned = std::make_unique<QueueEndpoint>();
-		endpoint = owned.get();
-		std::string error;
-		ASSERT_TRUE(host.add_nic(config, std::move(owned), nic, error)) << error;
-		guest = std::make_unique<Guest>([this] { host.poll(); });
-		guest->connect(host);
-		guest->hello(monitor);
-	}
-	netvsp::NicStats stats()
-	{
-		netvsp::NicStats s;
-		EXPECT_TRUE(host.stats(nic, s));
-		return s;
-	}
 };
 
 } // namespace test

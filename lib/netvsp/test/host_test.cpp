@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "guest.hpp"
-
-#include <thread>
+#include "fixture.hpp"
 
 #include <sys/un.h>
 
@@ -110,56 +108,35 @@ TEST_F(HostTest, ReofferComesAfterTheRelease)
 	EXPECT_EQ(nvsp::kStatusSuccess, guest->transmit(Guest::packet_message(frame(60))));
 }
 
-TEST_F(HostTest, LinkChangesAreIndicated)
+TEST_F(HostTest, SecondGuestIsRefusedUntilTheFirstGoes)
 {
-	start();
-	guest->up();
-	ASSERT_TRUE(host.set_link(nic, false));
-	guest->frames(guest->ch());
-	ASSERT_EQ(1u, guest->indications.size());
-	rndis::IndicateStatus s;
-	memcpy(&s, guest->indications[0].data(), sizeof(s));
-	EXPECT_EQ(rndis::kStatusMediaDisconnect, s.status);
-	EXPECT_EQ(1u, guest->query_u32(rndis::kOidMediaConnectStatus));
-	endpoint->incoming.push_back(frame(60));
-	EXPECT_TRUE(guest->frames(guest->ch()).empty());
-	EXPECT_EQ(nvsp::kStatusSuccess, guest->transmit(Guest::packet_message(frame(60))));
-	EXPECT_TRUE(endpoint->sent.empty());
-	ASSERT_TRUE(host.set_link(nic, true));
-	EXPECT_EQ(1u, guest->frames(guest->ch(), 1).size());
-	EXPECT_EQ(2u, guest->indications.size());
-}
-
-TEST_F(HostTest, ListenerServesOneGuestAndReplacesStaleFiles)
-{
-	std::string path = "/tmp/netvsp-test-" + std::to_string(getpid());
+	std::string path = "/tmp/netvsp-host-test-" + std::to_string(getpid());
 	sockaddr_un a{};
 	a.sun_family = AF_UNIX;
 	strcpy(a.sun_path, path.c_str());
-	auto* name = reinterpret_cast<sockaddr*>(&a);
-	int stale = socket(AF_UNIX, SOCK_SEQPACKET, 0);
-	ASSERT_EQ(0, bind(stale, name, sizeof(a)));
-	close(stale);
+	auto come = [&] {
+		int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+		EXPECT_EQ(0, ::connect(fd, reinterpret_cast<sockaddr*>(&a), sizeof(a)));
+		host.poll();
+		return fd;
+	};
 	std::string error;
-	{
-		netvsp::Host h, other;
-		ASSERT_TRUE(h.listen(path, error)) << error;
-		EXPECT_FALSE(other.listen(path, error));
-		int first = socket(AF_UNIX, SOCK_SEQPACKET, 0);
-		int second = socket(AF_UNIX, SOCK_SEQPACKET, 0);
-		ASSERT_EQ(0, connect(first, name, sizeof(a)));
-		h.poll();
-		EXPECT_TRUE(h.guest_connected());
-		ASSERT_EQ(0, connect(second, name, sizeof(a)));
-		h.poll();
-		char byte;
-		EXPECT_EQ(0, recv(second, &byte, 1, MSG_DONTWAIT));
-		close(first);
-		close(second);
-		h.poll();
-		EXPECT_FALSE(h.guest_connected());
-	}
-	EXPECT_NE(0, access(path.c_str(), F_OK));
+	ASSERT_TRUE(host.listen(path, error)) << error;
+	int first = come();
+	EXPECT_TRUE(host.guest_connected());
+	int second = come();
+	char byte;
+	EXPECT_EQ(0, recv(second, &byte, 1, MSG_DONTWAIT));
+	EXPECT_EQ(-1, recv(first, &byte, 1, MSG_DONTWAIT));
+	int pair[2];
+	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair));
+	EXPECT_FALSE(host.adopt(pair[0], error));
+	close(first);
+	int third = come(); /* before the host saw the first one hang up */
+	EXPECT_TRUE(host.guest_connected());
+	EXPECT_EQ(-1, recv(third, &byte, 1, MSG_DONTWAIT));
+	for (int fd : {second, third, pair[0], pair[1]})
+		close(fd);
 }
 
 TEST_F(HostTest, ThreadServesAndSleeps)

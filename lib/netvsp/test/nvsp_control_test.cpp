@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "guest.hpp"
+#include "fixture.hpp"
 
 using namespace test;
 
@@ -232,55 +232,6 @@ TEST_F(NvspTest, DataPathSwitchIsCompleted)
 	m.type = nvsp::kOidQueryEx;
 	EXPECT_TRUE(guest->transact(m, a));
 	EXPECT_EQ(nvsp::kOidQueryExComplete, a.type);
-}
-
-TEST_F(NvspTest, BrokenRingsSilence)
-{
-	open();
-	guest->ch().tx->in = 12; /* not a multiple of 8 */
-	host.poll();
-	EXPECT_EQ(1u, stats().protocol_errors);
-	host.poll();
-	EXPECT_EQ(1u, stats().protocol_errors);
-}
-
-TEST_F(NvspTest, IndexBeyondTheRingSilences)
-{
-	open();
-	guest->ch().tx->in = guest->ch().data_size;
-	host.poll();
-	EXPECT_EQ(1u, stats().protocol_errors);
-}
-
-TEST_F(NvspTest, OwnTransmitMaskSilences)
-{
-	open();
-	guest->ch().tx->interrupt_mask = 0;
-	host.poll();
-	EXPECT_EQ(1u, stats().protocol_errors);
-}
-
-TEST_F(NvspTest, BadDescriptorsSilence)
-{
-	for (auto [data8, length8, flags] :
-	     {std::tuple{1, 6, 0}, {7, 6, 0}, {2, 60000, 0}, {2, 6, 2}, {0, 0, 0}, {2, 0, 0}}) {
-		netvsp::Host h;
-		std::string error;
-		vmbus::Guid id;
-		ASSERT_TRUE(h.add_nic({}, std::make_unique<QueueEndpoint>(), id, error));
-		Guest g([&] { h.poll(); });
-		g.connect(h);
-		g.hello();
-		ASSERT_EQ(vu::Status::kOk, g.open(g.offers[0]));
-		vmbus::PacketDescriptor d{6, uint16_t(data8), uint16_t(length8), uint16_t(flags),
-					  0};
-		memcpy(GuestChannel::data(g.ch().tx), &d, sizeof(d));
-		__atomic_store_n(&g.ch().tx->in, 64, __ATOMIC_SEQ_CST);
-		h.poll();
-		netvsp::NicStats s;
-		ASSERT_TRUE(h.stats(id, s));
-		EXPECT_EQ(1u, s.protocol_errors) << data8 << " " << length8 << " " << flags;
-	}
 }
 
 TEST_F(NvspTest, SetUpFaults)

@@ -6,7 +6,7 @@
 
 #include "netvsc/ndis.hpp"
 
-#include "guest.hpp"
+#include "fixture.hpp"
 #include "net_frames.hpp"
 
 namespace test {

@@ -1,80 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "guest.hpp"
+#include "fixture.hpp"
 
 using namespace test;
 
 namespace {
 
-class RndisTest : public Fixture {
-      protected:
-	std::vector<uint8_t> rss(uint16_t flags, uint32_t hash, uint32_t entries, uint32_t value,
-				 uint16_t key_size = 40)
-	{
-		std::vector<uint8_t> b(44 + 40 + entries * 4);
-		auto put = [&](size_t at, auto v) { memcpy(b.data() + at, &v, sizeof(v)); };
-		put(0, uint8_t(0x89));
-		put(4, flags);
-		put(8, hash);
-		put(12, uint16_t(entries * 4));
-		put(16, uint32_t(84));
-		put(20, key_size);
-		put(24, uint32_t(44));
-		for (uint32_t i = 0; i < entries; i++)
-			put(84 + i * 4, value);
-		return b;
-	}
-};
-
-TEST_F(RndisTest, Queries)
-{
-	netvsp::NicConfig config;
-	config.mac = {2, 1, 2, 3, 4, 5};
-	config.speed_mbps = 25000;
-	config.queues = 8;
-	start(config);
-	guest->up();
-	EXPECT_EQ(250000000u, guest->query_u32(rndis::kOidLinkSpeed));
-	EXPECT_EQ(0u, guest->query_u32(rndis::kOidMediaConnectStatus));
-	EXPECT_EQ(0x20u, guest->query_u32(rndis::kOidCurrentPacketFilter));
-	std::vector<uint8_t> info;
-	for (uint32_t oid : {rndis::kOidPermanentAddress, rndis::kOidCurrentAddress}) {
-		ASSERT_EQ(0u, guest->query(oid, info));
-		EXPECT_EQ((std::vector<uint8_t>{2, 1, 2, 3, 4, 5}), info);
-	}
-	ASSERT_EQ(0u, guest->query(rndis::kOidReceiveScaleCapabilities, info));
-	ASSERT_EQ(18u, info.size());
-	uint32_t queues;
-	memcpy(&queues, info.data() + 12, 4);
-	EXPECT_EQ(8u, queues);
-	ASSERT_EQ(0u, guest->query(rndis::kOidOffloadCapabilities, info));
-	ASSERT_EQ(112u, info.size());
-	EXPECT_EQ(0xa7, info[0]);
-	EXPECT_EQ(112, info[2]);
-	EXPECT_EQ(rndis::kStatusInvalidOid, guest->query(0x12345678, info));
-	EXPECT_TRUE(info.empty());
-}
-
-TEST_F(RndisTest, Sets)
-{
-	netvsp::NicConfig config;
-	config.queues = 2;
-	start(config);
-	guest->up();
-	EXPECT_EQ(rndis::kStatusInvalidLength, guest->set(rndis::kOidCurrentPacketFilter, {1, 2}));
-	EXPECT_EQ(rndis::kStatusInvalidOid, guest->set(0x99, {1, 2, 3, 4}));
-	uint32_t oid = rndis::kOidReceiveScaleParameters;
-	EXPECT_EQ(0u, guest->set(oid, rss(0, 0x1701, 128, 1)));
-	EXPECT_EQ(rndis::kStatusInvalidData, guest->set(oid, rss(0, 0x1701, 128, 2)));
-	EXPECT_EQ(rndis::kStatusInvalidData, guest->set(oid, rss(0, 0x1701, 0, 0)));
-	EXPECT_EQ(rndis::kStatusInvalidData, guest->set(oid, rss(0, 0x1701, 16, 0, 39)));
-	auto cut = rss(0, 0x1701, 128, 1);
-	cut.resize(cut.size() - 1);
-	EXPECT_EQ(rndis::kStatusInvalidLength, guest->set(oid, cut));
-	cut.resize(27);
-	EXPECT_EQ(rndis::kStatusInvalidLength, guest->set(oid, cut));
-	EXPECT_EQ(0u, guest->set(oid, rss(0x10, 0, 0, 0)));
-	EXPECT_EQ(0u, stats().protocol_errors);
-}
+class RndisTest : public Fixture {};
 
 TEST_F(RndisTest, SetLongerThanItsMessageIsRefused)
 {

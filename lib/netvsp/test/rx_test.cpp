@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "guest.hpp"
+#include "fixture.hpp"
 
 using namespace test;
 
@@ -32,29 +32,14 @@ class RxTest : public Fixture {
 		f[35] = char(port);
 		return f;
 	}
-	void open_subchannels(uint32_t count)
+	void spread_over(uint32_t subchannels)
 	{
-		nvsp::Message m{}, a{};
-		m.type = nvsp::kSubchannel;
-		m.subchannel_request = {nvsp::kSubchannelAllocate, count};
-		ASSERT_TRUE(guest->transact(m, a));
-		for (uint32_t i = 0; i < a.subchannel_complete.count; i++) {
-			vu::OfferChannel o{};
-			ASSERT_TRUE(guest->expect(vu::Type::kOfferChannel, o));
-			ASSERT_EQ(vu::Status::kOk, guest->open(o));
-		}
-		std::vector<uint8_t> b(84 + 128 * 4);
-		auto put = [&](size_t at, auto v) { memcpy(b.data() + at, &v, sizeof(v)); };
-		put(8, uint32_t(0x4001 | 0x100 | 0x200));
-		put(12, uint16_t(512));
-		put(16, uint32_t(84));
-		put(20, uint16_t(40));
-		put(24, uint32_t(44));
-		for (int i = 0; i < 40; i++)
-			b[44 + size_t(i)] = uint8_t(i * 37 + 11);
+		guest->open_subchannels(subchannels);
+		std::vector<uint32_t> table(128);
 		for (uint32_t i = 0; i < 128; i++)
-			put(84 + i * 4, i % (count + 1));
-		ASSERT_EQ(0u, guest->set(rndis::kOidReceiveScaleParameters, b));
+			table[i] = i % (subchannels + 1);
+		ASSERT_EQ(0u, guest->set(rndis::kOidReceiveScaleParameters,
+					 Guest::rss_parameters(0x4001 | 0x100 | 0x200, table)));
 	}
 };
 
@@ -156,7 +141,7 @@ TEST_F(RxTest, SpreadsByHashAndTellsIt)
 	endpoint->incoming.push_back(udp(1));
 	ASSERT_EQ(1u, guest->frames(guest->ch(), 1).size());
 	EXPECT_EQ(0u, guest->last_ppi_length);
-	open_subchannels(3);
+	spread_over(3);
 	for (uint16_t port = 0; port < 400; port++)
 		endpoint->incoming.push_back(udp(port));
 	size_t total = 0;
@@ -176,7 +161,7 @@ TEST_F(RxTest, CompletionOnAnotherChannelSilences)
 	netvsp::NicConfig config;
 	config.queues = 2;
 	up(config);
-	open_subchannels(1);
+	spread_over(1);
 	endpoint->incoming.push_back(to({2, 0, 0, 0, 0, 1})); /* not IP: the primary's */
 	ASSERT_EQ(1u, guest->frames(guest->ch(), 1, false).size());
 	for (auto& [relid, c] : guest->channels)
@@ -192,7 +177,7 @@ TEST_F(RxTest, SilentSubchannelsFramesGoToThePrimary)
 	netvsp::NicConfig config;
 	config.queues = 2;
 	up(config);
-	open_subchannels(1);
+	spread_over(1);
 	for (auto& [relid, c] : guest->channels)
 		if (c.index == 1)
 			c.tx->in = 3;

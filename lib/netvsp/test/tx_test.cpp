@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "guest.hpp"
+#include "fixture.hpp"
 
 using namespace test;
 

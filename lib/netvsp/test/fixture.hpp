@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/** What most tests of the emulated host start from: a host with one NIC, and its guest. */
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "guest.hpp"
+
+namespace test {
+
+/** An endpoint whose two sides are queues of the test's. */
+struct QueueEndpoint : netvsp::Endpoint {
+	std::vector<std::string> sent;
+	std::deque<std::string> incoming;
+	size_t room = SIZE_MAX;
+	uint32_t discards = 0;
+	bool send(const uint8_t* frame, uint32_t length) override
+	{
+		if (sent.size() >= room)
+			return false;
+		sent.emplace_back(reinterpret_cast<const char*>(frame), length);
+		stats_.sent_frames++;
+		return true;
+	}
+	void discard_waiting() override { discards++; }
+	uint32_t receive(uint8_t* to, uint32_t capacity) override
+	{
+		while (!incoming.empty()) {
+			std::string frame = incoming.front();
+			incoming.pop_front();
+			if (frame.size() > capacity) {
+				stats_.dropped++;
+				continue;
+			}
+			memcpy(to, frame.data(), frame.size());
+			return uint32_t(frame.size());
+		}
+		return 0;
+	}
+};
+
+/** A host with one NIC, stepped by the guest's waiting. */
+struct Fixture : ::testing::Test {
+	std::vector<std::string> log; /* outlives the host, which says goodbye */
+	netvsp::Host host;
+	QueueEndpoint* endpoint = nullptr;
+	vmbus::Guid nic{};
+	std::unique_ptr<Guest> guest;
+
+	void start(netvsp::NicConfig config = {}, bool monitor = false)
+	{
+		host.set_log([this](const std::string& line) { log.push_back(line); });
+		auto owned = std::make_unique<QueueEndpoint>();
+		endpoint = owned.get();
+		std::string error;
+		ASSERT_TRUE(host.add_nic(config, std::move(owned), nic, error)) << error;
+		guest = std::make_unique<Guest>([this] { host.poll(); });
+		guest->connect(host);
+		guest->hello(monitor);
+	}
+	netvsp::NicStats stats()
+	{
+		netvsp::NicStats s;
+		EXPECT_TRUE(host.stats(nic, s));
+		return s;
+	}
+};
+
+} // namespace test
