@@ -1,0 +1,456 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Checksums, large sends, tags and the MAC address, at the guest's end and at the network's. */
+#include <cstring>
+
+#include <rte_ip.h>
+#include <rte_net.h>
+#include <rte_tcp.h>
+#include <rte_udp.h>
+
+#include "support.hpp"
+
+namespace scenario {
+
+class Offloads : public Scenario {};
+
+namespace {
+
+constexpr uint64_t kRxChecksums = RTE_ETH_RX_OFFLOAD_CHECKSUM;
+constexpr uint64_t kTxChecksums =
+	RTE_ETH_TX_OFFLOAD_IPV4_CKSUM | RTE_ETH_TX_OFFLOAD_TCP_CKSUM | RTE_ETH_TX_OFFLOAD_UDP_CKSUM;
+
+struct Kind {
+	bool v6;
+	bool tcp;
+};
+constexpr Kind kKinds[] = {{false, true}, {false, false}, {true, true}, {true, false}};
+
+uint32_t l3_length(Kind k)
+{
+	return k.v6 ? sizeof(rte_ipv6_hdr) : sizeof(rte_ipv4_hdr);
+}
+
+uint32_t headers(Kind k)
+{
+	return 14 + l3_length(k) + (k.tcp ? sizeof(rte_tcp_hdr) : sizeof(rte_udp_hdr));
+}
+
+uint16_t l4_checksum(const Frame& frame, Kind k)
+{
+	const uint8_t* l3 = &frame[14];
+	const uint8_t* l4 = l3 + l3_length(k);
+	return k.v6 ? rte_ipv6_udptcp_cksum(reinterpret_cast<const rte_ipv6_hdr*>(l3), l4)
+		    : rte_ipv4_udptcp_cksum(reinterpret_cast<const rte_ipv4_hdr*>(l3), l4);
+}
+
+size_t l4_checksum_at(Kind k)
+{
+	return 14 + l3_length(k) +
+	       (k.tcp ? offsetof(rte_tcp_hdr, cksum) : offsetof(rte_udp_hdr, dgram_cksum));
+}
+
+/* With right checksums, or with none of them. */
+Frame packet(Kind k, uint32_t payload, uint32_t seed, bool checksums = true)
+{
+	Frame frame = make_frame(headers(k) + payload, seed);
+	std::fill(&frame[12], &frame[0] + headers(k), 0);
+	frame[12] = k.v6 ? 0x86 : 0x08;
+	frame[13] = k.v6 ? 0xdd : 0x00;
+	const auto l3_payload = static_cast<uint16_t>(frame.size() - 14 - l3_length(k));
+	uint8_t* l3 = &frame[14];
+	if (k.v6) {
+		auto* ip = reinterpret_cast<rte_ipv6_hdr*>(l3);
+		ip->vtc_flow = rte_cpu_to_be_32(6u << 28);
+		ip->payload_len = rte_cpu_to_be_16(l3_payload);
+		ip->proto = k.tcp ? IPPROTO_TCP : IPPROTO_UDP;
+		ip->hop_limits = 64;
+		l3[8] = l3[24] = 0xfd;
+		l3[23] = 1;
+		l3[39] = 2;
+	} else {
+		auto* ip = reinterpret_cast<rte_ipv4_hdr*>(l3);
+		ip->version_ihl = 0x45;
+		ip->total_length = rte_cpu_to_be_16(static_cast<uint16_t>(l3_payload + 20));
+		ip->packet_id = rte_cpu_to_be_16(77);
+		ip->time_to_live = 64;
+		ip->next_proto_id = k.tcp ? IPPROTO_TCP : IPPROTO_UDP;
+		ip->src_addr = rte_cpu_to_be_32(0x0a000001);
+		ip->dst_addr = rte_cpu_to_be_32(0x0a000002);
+		if (checksums)
+			ip->hdr_checksum = rte_ipv4_cksum(ip);
+	}
+	uint8_t* l4 = l3 + l3_length(k);
+	l4[1] = 10;
+	l4[3] = 20;
+	if (k.tcp) {
+		auto* tcp = reinterpret_cast<rte_tcp_hdr*>(l4);
+		tcp->sent_seq = rte_cpu_to_be_32(1000);
+		tcp->data_off = 5 << 4;
+		tcp->tcp_flags = RTE_TCP_ACK_FLAG | RTE_TCP_PSH_FLAG;
+		tcp->rx_win = 0xffff;
+	} else {
+		reinterpret_cast<rte_udp_hdr*>(l4)->dgram_len = rte_cpu_to_be_16(l3_payload);
+	}
+	if (checksums) {
+		const uint16_t sum = l4_checksum(frame, k);
+		std::memcpy(&frame[l4_checksum_at(k)], &sum, sizeof(sum));
+	}
+	return frame;
+}
+
+/* What rte_net says of a frame that arrived. */
+bool checksums_right(Frame frame, Kind k)
+{
+	uint16_t sum;
+	std::memcpy(&sum, &frame[l4_checksum_at(k)], sizeof(sum));
+	std::fill_n(&frame[l4_checksum_at(k)], 2, 0);
+	if (l4_checksum(frame, k) != sum)
+		return false;
+	return k.v6 || rte_ipv4_cksum(reinterpret_cast<rte_ipv4_hdr*>(&frame[14])) == 0 ||
+	       rte_raw_cksum(&frame[14], 20) == 0xffff;
+}
+
+struct Bench {
+	explicit Bench(const PortOptions& options, const std::string& more = "",
+		       netvsp::NicConfig config = {})
+		: wire(std::make_shared<Wire>()), host(config, wire), port(host.args(more))
+	{
+		port.up(options);
+	}
+	rte_mbuf* receive(const Frame& frame)
+	{
+		wire->inject(frame);
+		rte_mbuf* m = nullptr;
+		eventually([&] { return port.rx(&m, 1) == 1; });
+		return m;
+	}
+	std::vector<Frame> send(rte_mbuf* m, size_t frames = 1)
+	{
+		EXPECT_EQ(rte_eth_tx_prepare(port.id, 0, &m, 1), 1) << rte_strerror(rte_errno);
+		EXPECT_TRUE(port.send(m));
+		EXPECT_TRUE(eventually([&] { return wire->taken_count() >= seen + frames; }));
+		std::vector<Frame> all = wire->taken();
+		all.erase(all.begin(), all.begin() + static_cast<long>(seen));
+		seen += all.size();
+		return all;
+	}
+	/* The address that the host has for the NIC. */
+	rte_ether_addr host_mac()
+	{
+		rte_ether_addr mac;
+		const netvsp::NicStats stats = host.stats();
+		std::copy(stats.mac.begin(), stats.mac.end(), mac.addr_bytes);
+		return mac;
+	}
+	std::shared_ptr<Wire> wire;
+	TestHost host;
+	Port port;
+	size_t seen = 0; /* frames that send() has returned */
+};
+
+void ask(rte_mbuf* m, Kind k, uint64_t flags)
+{
+	m->l2_len = 14;
+	m->l3_len = l3_length(k);
+	m->l4_len = k.tcp ? sizeof(rte_tcp_hdr) : sizeof(rte_udp_hdr);
+	m->ol_flags |=
+		flags | (k.v6 ? RTE_MBUF_F_TX_IPV6 : RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IP_CKSUM);
+}
+
+} // namespace
+
+TEST_F(Offloads, ReceivedChecksums)
+{
+	Bench s({.rx_offloads = kRxChecksums});
+	EXPECT_EQ(s.port.info().rx_offload_capa & kRxChecksums, kRxChecksums);
+	const uint64_t kMask = RTE_MBUF_F_RX_IP_CKSUM_MASK | RTE_MBUF_F_RX_L4_CKSUM_MASK;
+	const auto flags = [&](const Frame& frame) {
+		rte_mbuf* m = s.receive(frame);
+		if (m == nullptr)
+			return ~uint64_t{0};
+		EXPECT_EQ(from_mbuf(m), frame);
+		const uint64_t f = m->ol_flags & kMask;
+		rte_pktmbuf_free(m);
+		return f;
+	};
+	for (const Kind k : kKinds) {
+		const uint64_t ip_good = k.v6 ? 0 : RTE_MBUF_F_RX_IP_CKSUM_GOOD;
+		const Frame good = packet(k, 100, 1);
+		EXPECT_EQ(flags(good), ip_good | RTE_MBUF_F_RX_L4_CKSUM_GOOD) << k.v6 << k.tcp;
+		Frame bad = good;
+		bad.back() ^= 1;
+		EXPECT_EQ(flags(bad), ip_good | RTE_MBUF_F_RX_L4_CKSUM_BAD) << k.v6 << k.tcp;
+	}
+	Frame bad_ip = packet(kKinds[0], 100, 1);
+	bad_ip[22] ^= 1; /* the time to live */
+	EXPECT_EQ(flags(bad_ip) & RTE_MBUF_F_RX_IP_CKSUM_MASK, RTE_MBUF_F_RX_IP_CKSUM_BAD);
+	Frame arp = make_frame(60, 3);
+	arp[12] = 8;
+	arp[13] = 6;
+	EXPECT_EQ(flags(arp), 0u); /* unknown: there is nothing to verify */
+}
+
+TEST_F(Offloads, OffIsToldToTheHost)
+{
+	Bench s({.rx_offloads = kRxChecksums,
+		 .tx_offloads = kTxChecksums | RTE_ETH_TX_OFFLOAD_TCP_TSO |
+				RTE_ETH_TX_OFFLOAD_MULTI_SEGS});
+	netvsp::Offloads on = s.host.stats().offloads;
+	EXPECT_NE(on.tx_checksum, 0u);
+	EXPECT_NE(on.rx_checksum, 0u);
+	EXPECT_TRUE(on.lso4 && on.lso6);
+	s.port.stop();
+	ASSERT_NO_FATAL_FAILURE(s.port.up());
+	netvsp::Offloads off = s.host.stats().offloads;
+	EXPECT_EQ(off.tx_checksum, 0u);
+	EXPECT_EQ(off.rx_checksum, 0u);
+	EXPECT_FALSE(off.lso4 || off.lso6);
+	rte_mbuf* m = s.receive(packet(kKinds[0], 10, 1));
+	ASSERT_NE(m, nullptr);
+	EXPECT_EQ(m->ol_flags, 0u);
+	rte_pktmbuf_free(m);
+}
+
+TEST_F(Offloads, TransmittedChecksums)
+{
+	for (const char* how : {"", "tx_copybreak=0"}) {
+		Bench s({.tx_offloads = kTxChecksums | RTE_ETH_TX_OFFLOAD_MULTI_SEGS}, how);
+		EXPECT_EQ(s.port.info().tx_offload_capa & kTxChecksums, kTxChecksums);
+		for (const Kind k : kKinds) {
+			rte_mbuf* m = to_mbuf(packet(k, 1001, 5, false));
+			ask(m, k, k.tcp ? RTE_MBUF_F_TX_TCP_CKSUM : RTE_MBUF_F_TX_UDP_CKSUM);
+			const auto got = s.send(m);
+			ASSERT_EQ(got.size(), 1u);
+			EXPECT_EQ(got[0], packet(k, 1001, 5)) << how << k.v6 << k.tcp;
+		}
+		/* Only the IP header's, and none at all. */
+		rte_mbuf* m = to_mbuf(packet(kKinds[1], 50, 6, false));
+		ask(m, kKinds[1], 0);
+		auto got = s.send(m);
+		ASSERT_EQ(got.size(), 1u);
+		EXPECT_EQ(rte_raw_cksum(&got[0][14], 20), 0xffff);
+		const Frame plain = packet(kKinds[0], 50, 7, false);
+		EXPECT_EQ(s.send(to_mbuf(plain)), std::vector<Frame>{plain});
+		EXPECT_EQ(s.host.stats().tx_csum, 5u);
+		EXPECT_EQ(s.host.stats().tx_unseeded, 0u);
+		EXPECT_EQ(s.host.stats().tx_not_enabled, 0u);
+	}
+}
+
+/* Over chains, from both ways of sending, and of sizes around the MSS. */
+TEST_F(Offloads, LargeSends)
+{
+	constexpr uint32_t kMss = 1000;
+	Bench s({.tx_offloads = kTxChecksums | RTE_ETH_TX_OFFLOAD_TCP_TSO |
+				RTE_ETH_TX_OFFLOAD_MULTI_SEGS});
+	EXPECT_NE(s.port.info().tx_offload_capa & RTE_ETH_TX_OFFLOAD_TCP_TSO, 0u);
+	uint64_t sends = 0;
+	for (const bool v6 : {false, true}) {
+		const Kind k{v6, true};
+		for (const uint32_t payload : {300u, kMss, kMss + 1, 5 * kMss, 20001u, 60000u}) {
+			const Frame whole = packet(k, payload, payload, false);
+			rte_mbuf* m = to_mbuf(whole, pools().normal);
+			ASSERT_NE(m, nullptr);
+			ask(m, k, RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_TCP_CKSUM);
+			m->tso_segsz = kMss;
+			const uint32_t segments = (payload + kMss - 1) / kMss;
+			const auto got = s.send(m, segments);
+			sends++;
+			ASSERT_EQ(got.size(), segments) << payload;
+			uint32_t at = 0;
+			for (const Frame& f : got) {
+				const uint32_t n = static_cast<uint32_t>(f.size()) - headers(k);
+				EXPECT_EQ(n, std::min(kMss, payload - at));
+				EXPECT_TRUE(checksums_right(f, k)) << payload << " at " << at;
+				EXPECT_TRUE(std::equal(f.begin() + headers(k), f.end(),
+						       whole.begin() + headers(k) + at));
+				const auto* tcp =
+					reinterpret_cast<const rte_tcp_hdr*>(&f[14 + l3_length(k)]);
+				EXPECT_EQ(rte_be_to_cpu_32(tcp->sent_seq), 1000 + at);
+				EXPECT_EQ((tcp->tcp_flags & RTE_TCP_PSH_FLAG) != 0,
+					  at + n == payload);
+				at += n;
+			}
+			EXPECT_EQ(at, payload);
+		}
+	}
+	const netvsp::NicStats stats = s.host.stats();
+	EXPECT_EQ(stats.tx_lso, sends);
+	EXPECT_EQ(stats.tx_lso_oversize, 0u);
+	EXPECT_EQ(stats.tx_unseeded, 0u);
+	EXPECT_EQ(stats.tx_not_enabled, 0u);
+	EXPECT_TRUE(eventually([&] {
+		rte_eth_tx_done_cleanup(s.port.id, 0, 0);
+		return mbufs_out() == 0;
+	}));
+}
+
+/* Refused by tx_prepare with a reason, and dropped and counted by a burst. */
+TEST_F(Offloads, WhatNoHostCouldDo)
+{
+	Bench s({.tx_offloads = kTxChecksums | RTE_ETH_TX_OFFLOAD_TCP_TSO |
+				RTE_ETH_TX_OFFLOAD_MULTI_SEGS});
+	const Kind k{false, true};
+	const auto refused = [&](uint64_t flags, uint32_t mss, int error) {
+		rte_mbuf* m = to_mbuf(packet(k, 3000, 1, false));
+		ask(m, k, flags);
+		m->tso_segsz = static_cast<uint16_t>(mss);
+		EXPECT_EQ(rte_eth_tx_prepare(s.port.id, 0, &m, 1), 0);
+		EXPECT_EQ(rte_errno, error);
+		EXPECT_EQ(s.port.tx(&m, 1), 1); /* taken, and dropped */
+	};
+	refused(RTE_MBUF_F_TX_TCP_SEG, 0, EINVAL);
+	refused(RTE_MBUF_F_TX_SCTP_CKSUM, 0, EINVAL);
+	EXPECT_EQ(s.port.stats().oerrors, 2u);
+	EXPECT_EQ(s.port.stats().opackets, 0u);
+	const Frame good = packet(k, 100, 2);
+	EXPECT_EQ(s.send(to_mbuf(good)), std::vector<Frame>{good});
+}
+
+TEST_F(Offloads, AHostWithoutOffersNone)
+{
+	netvsp::NicConfig config;
+	config.tx_csum = config.rx_csum = 0;
+	config.lso_max = 0;
+	Bench s({}, "", config);
+	const rte_eth_dev_info info = s.port.info();
+	EXPECT_EQ(info.rx_offload_capa & kRxChecksums, 0u);
+	EXPECT_EQ(info.tx_offload_capa & (kTxChecksums | RTE_ETH_TX_OFFLOAD_TCP_TSO), 0u);
+	rte_eth_conf conf{};
+	conf.txmode.offloads = RTE_ETH_TX_OFFLOAD_TCP_TSO;
+	s.port.stop();
+	EXPECT_EQ(rte_eth_dev_configure(s.port.id, 1, 1, &conf), -EINVAL);
+}
+
+static Frame tagged(const Frame& frame, uint16_t tci, uint16_t tpid = 0x8100)
+{
+	Frame f = frame;
+	const uint8_t tag[] = {uint8_t(tpid >> 8), uint8_t(tpid), uint8_t(tci >> 8), uint8_t(tci)};
+	f.insert(f.begin() + 12, tag, tag + 4);
+	return f;
+}
+
+/* Priority 5, CFI, id 0x123: no bit may be lost or change its place. */
+constexpr uint16_t kTci = 0xb123;
+
+TEST_F(Offloads, TagStripped)
+{
+	for (const char* how : {"", "rx_extmbuf_enable=1,rx_copybreak=0"}) {
+		Bench s({.rx_offloads = RTE_ETH_RX_OFFLOAD_VLAN_STRIP}, how);
+		const Frame inner = packet(kKinds[0], 300, 1);
+		rte_mbuf* m = s.receive(tagged(inner, kTci));
+		ASSERT_NE(m, nullptr);
+		EXPECT_EQ(from_mbuf(m), inner);
+		EXPECT_EQ(m->ol_flags & (RTE_MBUF_F_RX_VLAN | RTE_MBUF_F_RX_VLAN_STRIPPED),
+			  RTE_MBUF_F_RX_VLAN | RTE_MBUF_F_RX_VLAN_STRIPPED);
+		EXPECT_EQ(m->vlan_tci, kTci);
+		rte_pktmbuf_free(m);
+		m = s.receive(inner);
+		ASSERT_NE(m, nullptr);
+		EXPECT_EQ(m->ol_flags & ~RTE_MBUF_F_EXTERNAL, 0u);
+		rte_pktmbuf_free(m);
+		EXPECT_EQ(s.host.stats().rx_vlan, 1u);
+	}
+}
+
+TEST_F(Offloads, TagPutBack)
+{
+	for (const char* how : {"", "rx_extmbuf_enable=1,rx_copybreak=0"}) {
+		Bench s({}, how);
+		for (const uint32_t payload : {10u, 300u, 1400u}) {
+			const Frame frame = tagged(packet(kKinds[0], payload, 1), kTci);
+			rte_mbuf* m = s.receive(frame);
+			ASSERT_NE(m, nullptr);
+			EXPECT_EQ(from_mbuf(m), frame);
+			EXPECT_EQ(m->ol_flags & RTE_MBUF_F_RX_VLAN_STRIPPED, 0u);
+			rte_pktmbuf_free(m);
+		}
+		EXPECT_EQ(s.host.stats().rx_vlan, 3u);
+		/* Switched at run time. */
+		EXPECT_EQ(rte_eth_dev_set_vlan_offload(s.port.id, RTE_ETH_VLAN_STRIP_OFFLOAD), 0);
+		const Frame inner = packet(kKinds[0], 100, 2);
+		rte_mbuf* m = s.receive(tagged(inner, kTci));
+		ASSERT_NE(m, nullptr);
+		EXPECT_EQ(from_mbuf(m), inner);
+		EXPECT_EQ(m->vlan_tci, kTci);
+		rte_pktmbuf_free(m);
+	}
+}
+
+TEST_F(Offloads, TagInserted)
+{
+	for (const char* how : {"", "tx_copybreak=0"}) {
+		Bench s({.tx_offloads = kTxChecksums | RTE_ETH_TX_OFFLOAD_VLAN_INSERT |
+					RTE_ETH_TX_OFFLOAD_MULTI_SEGS},
+			how);
+		const Frame inner = packet(kKinds[0], 300, 1);
+		rte_mbuf* m = to_mbuf(packet(kKinds[0], 300, 1, false));
+		ask(m, kKinds[0], RTE_MBUF_F_TX_TCP_CKSUM | RTE_MBUF_F_TX_VLAN);
+		m->vlan_tci = kTci;
+		EXPECT_EQ(s.send(m), std::vector<Frame>{tagged(inner, kTci)});
+		/* One that is in the frame already is the frame's. */
+		EXPECT_EQ(s.send(to_mbuf(tagged(inner, 7))), std::vector<Frame>{tagged(inner, 7)});
+		EXPECT_EQ(s.host.stats().tx_vlan, 1u);
+	}
+}
+
+TEST_F(Offloads, TwoTagsPassWhole)
+{
+	Bench s({.rx_offloads = RTE_ETH_RX_OFFLOAD_VLAN_STRIP});
+	const Frame frame = tagged(tagged(packet(kKinds[0], 300, 1), 5), 9, 0x88a8);
+	rte_mbuf* m = s.receive(frame);
+	ASSERT_NE(m, nullptr);
+	EXPECT_EQ(from_mbuf(m), frame);
+	EXPECT_EQ(m->ol_flags, 0u);
+	rte_pktmbuf_free(m);
+	EXPECT_EQ(s.send(to_mbuf(frame)), std::vector<Frame>{frame});
+}
+
+TEST_F(Offloads, PacketTypes)
+{
+	Bench s({});
+	uint32_t types[16];
+	EXPECT_GT(rte_eth_dev_get_supported_ptypes(s.port.id, RTE_PTYPE_ALL_MASK, types, 16), 0);
+	const auto type = [&](Kind k) {
+		rte_mbuf* m = s.receive(packet(k, 100, 1));
+		const uint32_t t = m != nullptr ? m->packet_type : 0;
+		rte_pktmbuf_free(m);
+		return t;
+	};
+	EXPECT_EQ(type({false, true}), RTE_PTYPE_L2_ETHER | RTE_PTYPE_L3_IPV4 | RTE_PTYPE_L4_TCP);
+	EXPECT_EQ(type({true, false}), RTE_PTYPE_L2_ETHER | RTE_PTYPE_L3_IPV6 | RTE_PTYPE_L4_UDP);
+	s.port.stop();
+	EXPECT_EQ(rte_eth_dev_set_ptypes(s.port.id, RTE_PTYPE_UNKNOWN, nullptr, 0), 0);
+	ASSERT_EQ(s.port.start(), 0);
+	EXPECT_EQ(type({false, true}), 0u);
+}
+
+static bool same(const rte_ether_addr& a, const rte_ether_addr& b)
+{
+	return rte_is_same_ether_addr(&a, &b);
+}
+
+TEST_F(Offloads, MacAddress)
+{
+	Bench s({});
+	rte_ether_addr mac = {{0x02, 0x11, 0x22, 0x33, 0x44, 0x55}};
+	ASSERT_EQ(rte_eth_dev_default_mac_addr_set(s.port.id, &mac), 0);
+	EXPECT_TRUE(same(s.port.mac(), mac));
+	EXPECT_TRUE(same(s.host_mac(), mac));
+	/* The host forgets it with the connection, the port does not. */
+	s.port.stop();
+	EXPECT_EQ(rte_eth_dev_set_mtu(s.port.id, 1400), 0);
+	ASSERT_EQ(s.port.start(), 0);
+	EXPECT_TRUE(same(s.port.mac(), mac));
+	EXPECT_TRUE(same(s.host_mac(), mac));
+
+	netvsp::NicConfig fixed;
+	fixed.set_mac = false;
+	Bench t({}, "", fixed);
+	const rte_ether_addr before = t.port.mac();
+	EXPECT_NE(rte_eth_dev_default_mac_addr_set(t.port.id, &mac), 0);
+	EXPECT_TRUE(same(t.port.mac(), before));
+	EXPECT_TRUE(same(t.host_mac(), before));
+}
+
+} // namespace scenario
