@@ -68,6 +68,15 @@ def _at_end(give_back: Callable[[], object]) -> None:
     atexit.register(lambda: (Process.kill_all(), give_back()))
 
 
+def runtime_folder() -> None:
+    """Gives EAL a folder of its own where it would take /tmp/dpdk, which may be another user's."""
+    if os.geteuid() == 0 or "XDG_RUNTIME_DIR" in os.environ:
+        return
+    folder = tempfile.TemporaryDirectory(prefix="netvsc-")
+    os.environ["XDG_RUNTIME_DIR"] = folder.name
+    _at_end(folder.cleanup)
+
+
 def _number(name: str) -> int:
     return int((HUGE / name).read_text())
 

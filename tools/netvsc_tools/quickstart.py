@@ -39,6 +39,7 @@ def main() -> int:
     parser.add_argument("--megabytes", type=int, default=100, help="of the TCP transfer (100)")
     options = parser.parse_args()
     process.end_on_signals()
+    machine.runtime_folder()
 
     try:
         build(machine.BUILD, ["--buildtype=release"], ["plugin-link", "netvsp-link"])

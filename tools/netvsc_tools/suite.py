@@ -131,6 +131,7 @@ def main() -> int:
     parser.add_argument("--list", action="store_true")
     options = parser.parse_args()
     process.end_on_signals()
+    machine.runtime_folder()
 
     folder = machine.ROOT / SANITIZERS.get(options.sanitize, "build")
     arguments = ["--buildtype=release"]
