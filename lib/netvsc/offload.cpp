@@ -42,10 +42,11 @@ std::vector<uint8_t> offload_capabilities_request(uint32_t nvsp_version)
 
 OffloadCapabilities parse_offload_capabilities(const uint8_t* answer, uint32_t length)
 {
+	if (length < ndis::kOffloadSizeRev1)
+		return {};
 	ndis::Offload o{};
 	std::memcpy(&o, answer, std::min<size_t>(length, sizeof(o)));
-	if (o.header.type != ndis::kTypeOffload || o.header.size < ndis::kOffloadSizeRev1 ||
-	    length < ndis::kOffloadSizeRev1)
+	if (o.header.type != ndis::kTypeOffload || o.header.size < ndis::kOffloadSizeRev1)
 		return {};
 	OffloadCapabilities result;
 	result.tx_checksum = checksums(o.checksum.ip4_tx, o.checksum.ip6_tx);

@@ -75,6 +75,8 @@ std::vector<uint8_t> rss_capabilities_request()
 
 RssCapabilities parse_rss_capabilities(const uint8_t* answer, uint32_t length)
 {
+	if (length < kSizeRevision1)
+		return {};
 	Capabilities c{};
 	std::memcpy(&c, answer, std::min<size_t>(length, sizeof(c)));
 	const uint32_t size = std::min<uint32_t>(length, c.header.size);
