@@ -307,6 +307,21 @@ TEST_F(Offloads, WhatNoHostCouldDo)
 	EXPECT_EQ(s.send(to_mbuf(good)), std::vector<Frame>{good});
 }
 
+/* A port that was not configured for them sends no large sends, whatever an mbuf says. */
+TEST_F(Offloads, NotConfigured)
+{
+	Bench s({});
+	const Kind k{false, true};
+	rte_mbuf* m = to_mbuf(packet(k, 3000, 1, false));
+	ask(m, k, RTE_MBUF_F_TX_TCP_SEG);
+	m->tso_segsz = 1000;
+	EXPECT_EQ(s.port.tx(&m, 1), 1);
+	EXPECT_EQ(s.port.stats().oerrors, 1u);
+	const Frame good = packet(k, 100, 2);
+	EXPECT_EQ(s.send(to_mbuf(good)), std::vector<Frame>{good});
+	EXPECT_EQ(s.host.stats().tx_lso, 0u);
+}
+
 TEST_F(Offloads, AHostWithoutOffersNone)
 {
 	netvsp::NicConfig config;

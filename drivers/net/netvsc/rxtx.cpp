@@ -182,13 +182,13 @@ static inline void release_mbuf(void* cookie)
 }
 
 /* Which frames can be sent at all: no host would take the others. */
-static inline bool sendable(const TxQueue& q, const rte_mbuf* m, uint32_t length)
+static inline bool sendable(const Tx& tx, uint32_t length, bool large_send)
 {
 	if (length == 0)
 		return false;
-	if ((m->ol_flags & RTE_MBUF_F_TX_TCP_SEG) != 0)
-		return q.tx->can_bounce(length) && (q.tx->can_direct() || q.tx->can_copy(length));
-	return length <= q.tx->max_frame();
+	if (large_send)
+		return tx.can_bounce(length) && (tx.can_direct() || tx.can_copy(length));
+	return length <= tx.max_frame();
 }
 
 /* kOffloads: the application configured some, and frames are looked at for them. */
@@ -231,7 +231,9 @@ template <bool kOffloads> static uint16_t tx_burst(void* queue, rte_mbuf** mbufs
 				rte_memcpy(to, rte_pktmbuf_mtod(m, const void*), length);
 			else
 				copy_out(to, m);
-		} else if (!sendable(q, m, length)) [[unlikely]] {
+		} else if (!sendable(tx, length,
+				     kOffloads && (m->ol_flags & RTE_MBUF_F_TX_TCP_SEG) != 0))
+			[[unlikely]] {
 			q.dropped++;
 		} else {
 			bool copied;
