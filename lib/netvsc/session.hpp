@@ -68,7 +68,7 @@ struct Queue {
 
 class Session final : private ControlSink {
       public:
-	enum class Event { kLink, kVf, kNetworkChange, kOffloadChange };
+	enum class Event { kLink, kVf };
 
 	explicit Session(vmbus::Device& device);
 	~Session();
