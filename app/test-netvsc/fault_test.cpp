@@ -246,4 +246,19 @@ TEST_F(Fault, SilentHost)
 	loop(port, {make_frame(60, 1), make_frame(600, 2)});
 }
 
+TEST_F(Fault, ResetOfAPortWhoseHostIsSilent)
+{
+	TestHost host(faulty("silent-after:50"));
+	Port port(args(host));
+	ASSERT_NO_FATAL_FAILURE(port.up());
+	try_traffic(port);
+	EXPECT_LT(rte_eth_allmulticast_enable(port.id), 0);
+	ASSERT_EQ(rte_eth_dev_reset(port.id), 0);
+	ASSERT_NO_FATAL_FAILURE(port.up());
+	port.receive_rest(5);
+	loop(port, {make_frame(60, 1), make_frame(600, 2)});
+	host.die();
+	EXPECT_LT(rte_eth_dev_reset(port.id), 0);
+}
+
 } // namespace scenario

@@ -38,6 +38,22 @@ TEST_F(Lifecycle, ProbeTellsWhatTheHostGrants)
 	EXPECT_EQ(port.remove(), 0);
 }
 
+TEST_F(Lifecycle, FirmwareIsTheHostsVersions)
+{
+	const std::pair<const char*, const char*> kVersions[] = {{"6.1", "NVSP 6.1, NDIS 6.30"},
+								 {"5", "NVSP 5.0, NDIS 6.30"},
+								 {"2", "NVSP 2.0, NDIS 6.1"},
+								 {"1", "NVSP 1.0, NDIS 6.1"}};
+	for (const auto& [nvsp, expected] : kVersions) {
+		Port port(std::string("endpoint=null,nvsp=") + nvsp);
+		char text[32] = {};
+		EXPECT_EQ(rte_eth_dev_fw_version_get(port.id, text, sizeof(text)), 0);
+		EXPECT_STREQ(text, expected);
+		EXPECT_EQ(rte_eth_dev_fw_version_get(port.id, text, 4),
+			  static_cast<int>(std::string(expected).size() + 1));
+	}
+}
+
 TEST_F(Lifecycle, LinkIsDownWhereTheMediumIs)
 {
 	Port port("endpoint=null,link=down");

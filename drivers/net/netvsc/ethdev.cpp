@@ -137,6 +137,14 @@ static int stop(rte_eth_dev* dev)
 	return 0;
 }
 
+/* A new conversation with the host, as after probing: for ports whose host went silent. */
+static int reset(rte_eth_dev* dev)
+{
+	Port& port = port_of(dev);
+	Error error = reconnect(port, dev->data->mtu);
+	return error ? failed(port, "reset", error) : 0;
+}
+
 static int close(rte_eth_dev* dev)
 {
 	/*
@@ -170,6 +178,8 @@ static constexpr eth_dev_ops make_ops()
 	ops.dev_start = start;
 	ops.dev_stop = stop;
 	ops.dev_close = close;
+	ops.dev_reset = reset;
+	ops.fw_version_get = fw_version_get;
 	ops.dev_infos_get = info_get;
 	ops.rx_queue_setup = rx_queue_setup;
 	ops.rx_queue_release = rx_queue_release;

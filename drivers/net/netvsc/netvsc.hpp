@@ -219,6 +219,7 @@ int allmulticast_enable(rte_eth_dev* dev);
 int allmulticast_disable(rte_eth_dev* dev);
 int mtu_set(rte_eth_dev* dev, uint16_t mtu);
 int mac_addr_set(rte_eth_dev* dev, rte_ether_addr* mac);
+int fw_version_get(rte_eth_dev* dev, char* text, size_t size);
 const uint32_t* supported_ptypes_get(rte_eth_dev* dev);
 int ptypes_set(rte_eth_dev* dev, uint32_t mask);
 int link_update(rte_eth_dev* dev, int wait);
