@@ -81,8 +81,7 @@ int mtu_set(rte_eth_dev* dev, uint16_t mtu)
 int mac_addr_set(rte_eth_dev* dev, rte_ether_addr* mac)
 {
 	Port& port = port_of(dev);
-	std::array<uint8_t, 6> address;
-	std::copy_n(mac->addr_bytes, address.size(), address.begin());
+	const auto address = std::to_array(mac->addr_bytes);
 	if (address == port.session.info().mac)
 		return 0; /* ethdev sets it at every start */
 	if (Error error = port.session.set_mac(address))

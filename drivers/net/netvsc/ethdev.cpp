@@ -27,8 +27,7 @@ Error reconnect(Port& port, uint32_t mtu)
 	Error error = port.session.connect(port.session_config(mtu));
 	if (error || !port.mac_changed)
 		return error;
-	std::array<uint8_t, 6> mac;
-	std::copy_n(port.mac.addr_bytes, mac.size(), mac.begin());
+	const auto mac = std::to_array(port.mac.addr_bytes);
 	return port.session.info().mac == mac ? Error{} : port.session.set_mac(mac);
 }
 
