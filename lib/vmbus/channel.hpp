@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/** One open channel: its two rings and the way to signal the host. */
+/**
+ * One open channel: its two rings and the way to signal the host. It may lie in memory that several
+ * processes share at one address, with the rings mapped at one address, too.
+ */
 #pragma once
 
 #include <unistd.h>
 
 #include <atomic>
 
+#include "descriptor_table.hpp"
 #include "ring.hpp"
 
 namespace vmbus {
@@ -17,11 +21,17 @@ namespace vmbus {
 class Doorbell {
       public:
 	Doorbell() = default;
-	/** @param value what one signal writes; @param width 4 or 8 bytes of it */
-	Doorbell(int fd, uint64_t value, uint32_t width) : fd_(fd), width_(width), value_(value) {}
+	/**
+	 * @param slot of the descriptor_table
+	 * @param value what one signal writes; @param width 4 or 8 bytes of it
+	 */
+	Doorbell(uint32_t slot, uint64_t value, uint32_t width)
+		: slot_(slot), width_(width), value_(value)
+	{
+	}
 	/** The same with a bit in the interrupt page to set before; @param word null for none */
-	Doorbell(int fd, uint64_t value, uint32_t width, uint32_t* word, uint32_t bit)
-		: interrupt_(word), bit_(bit), fd_(fd), width_(width), value_(value)
+	Doorbell(uint32_t slot, uint64_t value, uint32_t width, uint32_t* word, uint32_t bit)
+		: interrupt_(word), bit_(bit), slot_(slot), width_(width), value_(value)
 	{
 	}
 	Doorbell(MonitorPage* page, uint8_t monitor_id)
@@ -39,18 +49,20 @@ class Doorbell {
 		if (interrupt_ != nullptr)
 			__atomic_fetch_or(interrupt_, bit_, __ATOMIC_SEQ_CST);
 		/* A full eventfd counter means that a signal is pending already. */
-		[[maybe_unused]] const ssize_t n = ::write(fd_, &value_, width_);
+		[[maybe_unused]] const ssize_t n =
+			::write(descriptor_table.at(slot_), &value_, width_);
 	}
 
       private:
 	uint32_t* pending_ = nullptr;
 	uint32_t* interrupt_ = nullptr;
 	uint32_t bit_ = 0;
-	int fd_ = -1;
+	uint32_t slot_ = 0;
 	uint32_t width_ = 0;
 	uint64_t value_ = 0;
 };
 
+/** Holds no number of a descriptor but event_fd, which is for the process that opened it. */
 struct Channel {
 	/** The reader sleeps until event_fd is readable: signals are wanted. See arm(). */
 	std::atomic<bool> armed{false};
@@ -61,6 +73,18 @@ struct Channel {
 	Doorbell doorbell;
 	/** An eventfd: the host signalled, or wake() was called. */
 	int event_fd = -1;
+
+	/** As new, where it lies. */
+	void reset()
+	{
+		armed.store(false);
+		relid = 0;
+		subchannel_index = 0;
+		tx = {};
+		rx = {};
+		doorbell = {};
+		event_fd = -1;
+	}
 
 	/**
 	 * From now on event_fd becomes readable when a packet comes into the empty ring.

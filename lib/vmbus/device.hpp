@@ -7,6 +7,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -44,6 +45,14 @@ class Device {
 	virtual void close() = 0;
 	virtual bool is_open() const = 0;
 
+	/**
+	 * Has channels put where `place` says for their subchannel index, in memory that stays
+	 * until close(). Null: the device's own memory. Not while the device is open.
+	 */
+	void set_channel_place(std::function<Channel&(uint16_t)> place)
+	{
+		place_ = std::move(place);
+	}
 	virtual Channel& primary() = 0;
 	/**
 	 * Opens the subchannel that the host offered under this index, waiting for its offer.
@@ -60,6 +69,22 @@ class Device {
 
 	/** The host took the device away, or is gone itself. */
 	virtual bool gone() const = 0;
+
+      protected:
+	/** A channel, as new, for this index. @param own keeps it if it is the device's own */
+	Channel* make_channel(uint16_t index, std::unique_ptr<Channel>& own)
+	{
+		if (!place_) {
+			own = std::make_unique<Channel>();
+			return own.get();
+		}
+		Channel& channel = place_(index);
+		channel.reset();
+		return &channel;
+	}
+
+      private:
+	std::function<Channel&(uint16_t)> place_;
 };
 
 } // namespace vmbus

@@ -5,13 +5,18 @@
 #include <memory>
 
 #include "error.hpp"
+#include "mirror.hpp"
 
 namespace vmbus {
 
 class SharedMemory {
       public:
-	/** @param size in bytes, rounded up to the page size; pages are taken when first touched */
-	static Error create(const char* name, size_t size, std::shared_ptr<SharedMemory>& out);
+	/**
+	 * @param size in bytes, rounded up to the page size; pages are taken when first touched
+	 * @param mirror has other processes map it, too; null = nobody else
+	 */
+	static Error create(const char* name, size_t size, std::shared_ptr<SharedMemory>& out,
+			    Mirror* mirror = nullptr);
 	~SharedMemory();
 	SharedMemory(const SharedMemory&) = delete;
 	SharedMemory& operator=(const SharedMemory&) = delete;
@@ -22,6 +27,7 @@ class SharedMemory {
 
       private:
 	SharedMemory() = default;
+	Mirror* mirror_ = nullptr;
 	uint8_t* data_ = nullptr;
 	size_t size_ = 0;
 	int fd_ = -1;

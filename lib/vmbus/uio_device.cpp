@@ -91,7 +91,7 @@ Error UioDevice::open_node()
 	}
 	std::lock_guard lock(mutex_);
 	fd_ = Fd(os_, fd);
-	return {};
+	return slot_.take(fd);
 }
 
 Error UioDevice::map(uint32_t index, std::shared_ptr<Mapping>& out, UioMap& info)
@@ -195,7 +195,8 @@ Error UioDevice::add_channel(const SysfsChannel& info, std::shared_ptr<Mapping> 
 	if (load_acquire(&tx->in) != 0 || load_acquire(&rx->out) != 0)
 		return {EAGAIN, "the rings are in use"};
 	auto opened = std::make_unique<OpenedChannel>();
-	Channel& c = opened->channel;
+	opened->channel = make_channel(info.subchannel_index, opened->own);
+	Channel& c = *opened->channel;
 	c.event_fd = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (c.event_fd < 0)
 		return Error::system("eventfd");
@@ -229,7 +230,7 @@ Doorbell UioDevice::doorbell(const SysfsChannel& info) const
 	if (info.relid / 8 < kPageSize - kSendInterrupts)
 		word = reinterpret_cast<uint32_t*>(interrupt_page_ + kSendInterrupts) +
 		       info.relid / 32;
-	return Doorbell(fd_.get(), 1, sizeof(int32_t), word, 1u << (info.relid % 32));
+	return Doorbell(slot_.number(), 1, sizeof(int32_t), word, 1u << (info.relid % 32));
 }
 
 Error UioDevice::open_subchannel(uint16_t index, Milliseconds timeout, Channel*& channel)
@@ -238,7 +239,7 @@ Error UioDevice::open_subchannel(uint16_t index, Milliseconds timeout, Channel*&
 	if (!open_ || index == 0)
 		return {EINVAL, "no subchannel to open"};
 	for (const auto& c : channels_)
-		if (c->channel.subchannel_index == index)
+		if (c->channel->subchannel_index == index)
 			return {EEXIST, "subchannel " + std::to_string(index) + " is open already"};
 	const auto deadline = std::chrono::steady_clock::now() + timeout;
 	std::string last = "the host did not offer it";
@@ -248,7 +249,7 @@ Error UioDevice::open_subchannel(uint16_t index, Milliseconds timeout, Channel*&
 				continue;
 			Error error = open_subchannel_now(info);
 			if (!error) {
-				channel = &channels_.back()->channel;
+				channel = channels_.back()->channel;
 				return {};
 			}
 			/* hv_uio_ring_mmap() refuses (ENODEV) until the channel is open; and the
@@ -306,6 +307,7 @@ void UioDevice::close()
 	monitor_mapping_.reset();
 	interrupt_mapping_.reset();
 	monitor_page_ = interrupt_page_ = nullptr;
+	slot_ = {};
 	fd_.reset();
 }
 
@@ -345,8 +347,8 @@ bool UioDevice::gone() const
 
 UioDevice::OpenedChannel::~OpenedChannel()
 {
-	if (channel.event_fd >= 0)
-		::close(channel.event_fd);
+	if (channel != nullptr && channel->event_fd >= 0)
+		::close(channel->event_fd);
 }
 
 /*
@@ -357,11 +359,11 @@ UioDevice::OpenedChannel::~OpenedChannel()
 void UioDevice::OpenedChannel::take_event()
 {
 	store_seq_cst(&receive_control->interrupt_mask, 1u);
-	if (!channel.armed.load())
+	if (!channel->armed.load())
 		return;
 	store_seq_cst(&receive_control->interrupt_mask, 0u);
 	if (load_seq_cst(&receive_control->in) != load_seq_cst(&receive_control->out))
-		channel.wake();
+		channel->wake();
 }
 
 /*

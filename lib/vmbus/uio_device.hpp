@@ -48,7 +48,7 @@ class UioDevice final : public Device {
 	Error open(Milliseconds timeout) override;
 	void close() override;
 	bool is_open() const override { return open_; }
-	Channel& primary() override { return channels_.front()->channel; }
+	Channel& primary() override { return *channels_.front()->channel; }
 	Error open_subchannel(uint16_t index, Milliseconds timeout, Channel*& channel) override;
 	const Region& receive_buffer() const override { return receive_.region; }
 	const Region& send_buffer() const override { return send_.region; }
@@ -76,7 +76,8 @@ class UioDevice final : public Device {
 	struct OpenedChannel {
 		~OpenedChannel();
 		void take_event();
-		Channel channel;
+		std::unique_ptr<Channel> own;
+		Channel* channel = nullptr;
 		std::shared_ptr<Mapping> rings;
 		RingControl* receive_control = nullptr;
 	};
@@ -109,6 +110,7 @@ class UioDevice final : public Device {
 	/* Guards what take_event() and repair() use, against the thread that opens and closes. */
 	std::mutex mutex_;
 	Fd fd_;
+	DescriptorSlot slot_; /* of fd_ */
 	std::vector<std::unique_ptr<OpenedChannel>> channels_;
 
 	std::shared_ptr<Mapping> interrupt_mapping_, monitor_mapping_;

@@ -61,8 +61,12 @@ static Error refused(const char* what, Status status)
 				status_text(status) + ")"};
 }
 
-Connection::Connection(int fd, bool same_address_space, Milliseconds timeout)
-	: fd_(fd), same_address_space_(same_address_space), timeout_(timeout), next_gpa_(kFirstGpa)
+Connection::Connection(int fd, bool same_address_space, Milliseconds timeout, Mirror* mirror)
+	: fd_(fd),
+	  same_address_space_(same_address_space),
+	  timeout_(timeout),
+	  mirror_(mirror),
+	  next_gpa_(kFirstGpa)
 {
 }
 
@@ -78,7 +82,7 @@ Connection::~Connection()
 }
 
 Error Connection::connect(const std::string& path, Milliseconds timeout,
-			  std::shared_ptr<Connection>& out)
+			  std::shared_ptr<Connection>& out, Mirror* mirror)
 {
 	sockaddr_un address{};
 	address.sun_family = AF_UNIX;
@@ -96,13 +100,14 @@ Error Connection::connect(const std::string& path, Milliseconds timeout,
 		::close(fd);
 		return error;
 	}
-	return adopt(fd, false, timeout, out);
+	return adopt(fd, false, timeout, out, mirror);
 }
 
 Error Connection::adopt(int fd, bool same_address_space, Milliseconds timeout,
-			std::shared_ptr<Connection>& out)
+			std::shared_ptr<Connection>& out, Mirror* mirror)
 {
-	std::shared_ptr<Connection> connection(new Connection(fd, same_address_space, timeout));
+	std::shared_ptr<Connection> connection(
+		new Connection(fd, same_address_space, timeout, mirror));
 	if (Error error = connection->handshake())
 		return error;
 	out = std::move(connection);
@@ -129,7 +134,7 @@ Error Connection::handshake()
 						 std::to_string(response.version) + ", not " +
 						 std::to_string(kVersion)};
 
-	if (Error error = SharedMemory::create("vmbus-monitor", kPageSize, monitor_))
+	if (Error error = SharedMemory::create("vmbus-monitor", kPageSize, monitor_, mirror_))
 		return error;
 	const uint64_t gpa = allocate_gpa(kPageSize);
 	if (Error error = add_memory(gpa, monitor_->data(), kPageSize, monitor_->fd(), 0))

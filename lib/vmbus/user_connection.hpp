@@ -36,11 +36,12 @@ class Connection {
 	 * Connects to the host's socket, agrees on a version and asks for the offers; the first of
 	 * them are waiting in take_events() on return.
 	 * @param same_address_space the host lives in this process: memory is passed by address
+	 * @param mirror has other processes share what is shared with the host; outlives it all
 	 */
 	static Error connect(const std::string& path, Milliseconds timeout,
-			     std::shared_ptr<Connection>& out);
+			     std::shared_ptr<Connection>& out, Mirror* mirror = nullptr);
 	static Error adopt(int fd, bool same_address_space, Milliseconds timeout,
-			   std::shared_ptr<Connection>& out);
+			   std::shared_ptr<Connection>& out, Mirror* mirror = nullptr);
 	~Connection();
 	Connection(const Connection&) = delete;
 	Connection& operator=(const Connection&) = delete;
@@ -50,6 +51,7 @@ class Connection {
 	bool same_address_space() const { return same_address_space_; }
 	bool disconnected() const { return disconnected_.load(std::memory_order_acquire); }
 	Milliseconds timeout() const { return timeout_; }
+	Mirror* mirror() const { return mirror_; }
 
 	/** Takes in what has arrived, without waiting. */
 	void dispatch();
@@ -79,7 +81,7 @@ class Connection {
 	}
 
       private:
-	Connection(int fd, bool same_address_space, Milliseconds timeout);
+	Connection(int fd, bool same_address_space, Milliseconds timeout, Mirror* mirror);
 	Error handshake();
 	Error send(const void* message, size_t size, const int* fds = nullptr, int fd_count = 0);
 	/** Waits for a message that `match` takes; it is called with the lock held. */
@@ -93,6 +95,7 @@ class Connection {
 	const int fd_;
 	const bool same_address_space_;
 	const Milliseconds timeout_;
+	Mirror* const mirror_;
 	std::atomic<bool> disconnected_{false};
 	std::atomic<uint32_t> next_gpadl_{1};
 	std::atomic<uint32_t> next_open_{1};

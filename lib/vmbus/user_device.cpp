@@ -31,7 +31,7 @@ Error UserDevice::make_region(const char* name, size_t size, uint32_t relid, boo
 			      SharedRegion& out)
 {
 	SharedRegion r;
-	if (Error error = SharedMemory::create(name, size, r.memory))
+	if (Error error = SharedMemory::create(name, size, r.memory, connection_->mirror()))
 		return error;
 	r.gpa = connection_->allocate_gpa(size);
 	r.relid = relid;
@@ -94,12 +94,17 @@ Error UserDevice::open_channel(const OfferChannel& offer)
 	Error error;
 	if (opened->guest_signals < 0 || opened->host_signals < 0)
 		error = Error::system("eventfd");
+	else
+		error = opened->slot.take(opened->guest_signals);
+	if (Mirror* mirror = connection_->mirror(); mirror != nullptr && !error)
+		mirror->add(opened->slot.number(), opened->guest_signals);
 
 	uint8_t* base = opened->rings.region.data;
 	const uint32_t data_size = sizes_.ring - kPageSize;
 	auto* tx = reinterpret_cast<RingControl*>(base);
 	auto* rx = reinterpret_cast<RingControl*>(base + sizes_.ring);
-	Channel& c = opened->channel;
+	opened->channel = make_channel(offer.subchannel_index, opened->own);
+	Channel& c = *opened->channel;
 	c.relid = offer.relid;
 	c.subchannel_index = offer.subchannel_index;
 	c.tx = RingWriter(tx, base + kPageSize, data_size);
@@ -108,7 +113,7 @@ Error UserDevice::open_channel(const OfferChannel& offer)
 	if (offer.monitor_id <= kMonitorIdMax)
 		c.doorbell = Doorbell(connection_->monitor_page(), offer.monitor_id);
 	else
-		c.doorbell = Doorbell(opened->guest_signals, 1, 8);
+		c.doorbell = Doorbell(opened->slot.number(), 1, 8);
 	c.event_fd = opened->host_signals;
 
 	if (!error)
@@ -125,8 +130,11 @@ Error UserDevice::open_channel(const OfferChannel& offer)
 
 void UserDevice::close_channel(OpenedChannel& opened)
 {
-	connection_->close_channel(opened.channel.relid);
+	connection_->close_channel(opened.channel->relid);
 	free_region(opened.rings);
+	if (Mirror* mirror = connection_->mirror(); mirror != nullptr && opened.slot.number() != 0)
+		mirror->remove(opened.slot.number());
+	opened.slot = {};
 	if (opened.guest_signals >= 0)
 		::close(opened.guest_signals);
 	if (opened.host_signals >= 0)
@@ -161,7 +169,7 @@ Error UserDevice::open_subchannel(uint16_t index, Milliseconds timeout, Channel*
 		if (offer.relid != 0) {
 			if (Error error = open_channel(offer))
 				return error;
-			channel = &channels_.back()->channel;
+			channel = channels_.back()->channel;
 			return {};
 		}
 		if (gone())

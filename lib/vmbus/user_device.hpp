@@ -30,7 +30,7 @@ class UserDevice final : public Device {
 	Error open(Milliseconds timeout) override;
 	void close() override;
 	bool is_open() const override { return open_; }
-	Channel& primary() override { return channels_.front()->channel; }
+	Channel& primary() override { return *channels_.front()->channel; }
 	Error open_subchannel(uint16_t index, Milliseconds timeout, Channel*& channel) override;
 	const Region& receive_buffer() const override { return receive_.region; }
 	const Region& send_buffer() const override { return send_.region; }
@@ -56,10 +56,12 @@ class UserDevice final : public Device {
 		uint32_t relid = 0;
 	};
 	struct OpenedChannel {
-		Channel channel;
+		std::unique_ptr<Channel> own;
+		Channel* channel = nullptr;
 		SharedRegion rings;
 		int guest_signals = -1;
 		int host_signals = -1;
+		DescriptorSlot slot; /* of guest_signals */
 	};
 
 	Error make_region(const char* name, size_t size, uint32_t relid, bool gpadl,

@@ -13,12 +13,14 @@ TEST(Doorbell, WritesTheValueInItsWidth)
 {
 	int ends[2];
 	ASSERT_EQ(::pipe(ends), 0);
+	DescriptorSlot slot;
+	ASSERT_FALSE(slot.take(ends[1]));
 	uint8_t got[16];
-	Doorbell(ends[1], 1, 8).ring();
+	Doorbell(slot.number(), 1, 8).ring();
 	ASSERT_EQ(::read(ends[0], got, sizeof(got)), 8);
 	EXPECT_EQ(got[0], 1);
 	EXPECT_EQ(got[7], 0);
-	Doorbell(ends[1], 1, 4).ring(); /* as device nodes of the kernel want it */
+	Doorbell(slot.number(), 1, 4).ring(); /* as device nodes of the kernel want it */
 	ASSERT_EQ(::read(ends[0], got, sizeof(got)), 4);
 	EXPECT_EQ(got[0], 1);
 	EXPECT_EQ(got[3], 0);
@@ -31,7 +33,9 @@ TEST(Doorbell, FullEventfdDoesNotBlock)
 	const int fd = ::eventfd(0, EFD_NONBLOCK);
 	const uint64_t full = ~uint64_t{0} - 1;
 	ASSERT_EQ(::write(fd, &full, 8), 8);
-	Doorbell bell(fd, 1, 8);
+	DescriptorSlot slot;
+	ASSERT_FALSE(slot.take(fd));
+	Doorbell bell(slot.number(), 1, 8);
 	bell.ring(); /* one signal is pending, which is as good */
 	uint64_t value = 0;
 	ASSERT_EQ(::read(fd, &value, 8), 8);
