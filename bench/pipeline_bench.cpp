@@ -63,12 +63,6 @@ void copy_floor(benchmark::State& state)
 }
 BENCHMARK(copy_floor)->Arg(64)->Arg(256)->Arg(512)->Arg(1518);
 
-struct NoControl final : netvsc::ControlSink {
-	void on_completion(uint64_t, const uint8_t*, uint32_t) override {}
-	void on_message(const uint8_t*, uint32_t) override {}
-	void on_rndis(const uint8_t*, uint32_t) override {}
-};
-
 void receive(benchmark::State& state)
 {
 	MemoryChannel c;
@@ -101,9 +95,9 @@ void receive(benchmark::State& state)
 		std::memcpy(c.rx_data + at, &packet, sizeof(packet));
 	c.channel.rx = vmbus::RingReader(c.rx, c.rx_data, kRing);
 
+	vmbus::SpinLock rx_lock;
 	vmbus::SpinLock tx_lock;
-	NoControl control;
-	netvsc::Rx rx(c.channel, tx_lock, control);
+	netvsc::Rx rx(c.channel, rx_lock, tx_lock, nullptr);
 	rx.configure({buffer.data(), 0, kBurst * kRoom, 0, nullptr});
 	uint32_t in = 0;
 	for (auto _ : state) {

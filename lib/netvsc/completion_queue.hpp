@@ -5,8 +5,7 @@
  */
 #pragma once
 
-#include <memory>
-
+#include "array.hpp"
 #include "vmbus/atomic.hpp"
 
 namespace netvsc {
@@ -14,8 +13,9 @@ namespace netvsc {
 class CompletionQueue {
       public:
 	/** @param capacity a power of two, more than the transmit slots that can be in flight */
-	explicit CompletionQueue(uint32_t capacity)
-		: mask_(capacity - 1), entries_(new uint64_t[capacity])
+	explicit CompletionQueue(uint32_t capacity, std::pmr::memory_resource* memory =
+							    std::pmr::new_delete_resource())
+		: mask_(capacity - 1), entries_(capacity, memory)
 	{
 	}
 
@@ -42,7 +42,7 @@ class CompletionQueue {
 
       private:
 	const uint32_t mask_;
-	const std::unique_ptr<uint64_t[]> entries_;
+	Array<uint64_t> entries_;
 	alignas(64) uint32_t head_ = 0;
 	alignas(64) uint32_t tail_ = 0;
 };

@@ -6,13 +6,15 @@ namespace netvsc {
 using vmbus::PacketType;
 using vmbus::PacketView;
 
-Rx::Rx(vmbus::Channel& channel, vmbus::SpinLock& tx_lock, ControlSink& control)
-	: channel_(channel),
-	  ring_(channel.rx),
-	  tx_lock_(tx_lock),
-	  control_(control),
-	  pending_(new uint64_t[kPending]),
-	  bounce_(new uint8_t[kBounceSize])
+Rx::Rx(vmbus::Channel& channel, vmbus::SpinLock& lock, vmbus::SpinLock& tx_lock, Inbox* inbox,
+       std::pmr::memory_resource* memory)
+	: channel_(&channel),
+	  lock_(&lock),
+	  tx_lock_(&tx_lock),
+	  inbox_(inbox),
+	  memory_(memory),
+	  pending_(kPending, memory),
+	  bounce_(kBounceSize, memory)
 {
 }
 
@@ -24,25 +26,25 @@ Rx::~Rx()
 
 void Rx::configure(const RxConfig& config)
 {
-	lock_.lock();
+	lock_->lock();
 	buffer_ = config.buffer;
 	begin_ = config.begin;
 	end_ = config.end;
 	if (config.holds != 0 && holds_ == nullptr) {
 		/* Room for all holds besides the rest; what waits in the array stays. */
-		std::unique_ptr<uint64_t[]> pending(new uint64_t[kPending + config.holds]);
+		Array<uint64_t> pending(kPending + config.holds, memory_);
 		std::copy_n(&pending_[0], pending_count_, &pending[0]);
 		pending_ = std::move(pending);
-		holds_ = HoldPool::create(config.holds, config.keep);
+		holds_ = HoldPool::create(config.holds, config.keep, memory_);
 	}
-	lock_.unlock();
+	lock_->unlock();
 }
 
 void Rx::set_tx(Tx* tx)
 {
-	lock_.lock();
+	lock_->lock();
 	tx_ = tx;
-	lock_.unlock();
+	lock_->unlock();
 }
 
 /*
@@ -51,7 +53,7 @@ void Rx::set_tx(Tx* tx)
  */
 bool Rx::parse_transfer(const PacketView& view, Transfer& out)
 {
-	const uint8_t* p = ring_.bytes(view, bounce_.get(), kBounceSize);
+	const uint8_t* p = channel_->rx.bytes(view, bounce_.data(), kBounceSize);
 	if (p == nullptr)
 		return false;
 	const uint32_t fixed = sizeof(vmbus::PacketDescriptor) + sizeof(vmbus::TransferPageHeader);
@@ -69,6 +71,20 @@ bool Rx::parse_transfer(const PacketView& view, Transfer& out)
 	       out.count <= (view.data_offset - fixed) / sizeof(vmbus::TransferPageRange);
 }
 
+/* Frames never wait for somebody to take messages: what does not fit is lost. */
+void Rx::put(Inbox::Kind kind, uint64_t id, const uint8_t* data, uint32_t length)
+{
+	if (inbox_ == nullptr || !inbox_->push(kind, id, data, length))
+		stats_.errors++;
+}
+
+bool Rx::for_inbox(const PacketView& view) const
+{
+	return view.type == PacketType::kInband ||
+	       (view.type == PacketType::kCompletion &&
+		(view.transaction_id & kControlTransaction) != 0);
+}
+
 void Rx::take_other(const PacketView& view)
 {
 	if (view.type == PacketType::kCompletion)
@@ -81,7 +97,7 @@ void Rx::take_other(const PacketView& view)
 
 void Rx::take_completion(const PacketView& view)
 {
-	const uint8_t* p = ring_.bytes(view, bounce_.get(), kBounceSize);
+	const uint8_t* p = channel_->rx.bytes(view, bounce_.data(), kBounceSize);
 	if (p == nullptr) {
 		stats_.errors++;
 		return;
@@ -89,7 +105,7 @@ void Rx::take_completion(const PacketView& view)
 	p += view.data_offset;
 	const uint32_t length = view.length - view.data_offset;
 	if ((view.transaction_id & kControlTransaction) != 0) {
-		control_.on_completion(view.transaction_id, p, length);
+		put(Inbox::Kind::kCompletion, view.transaction_id, p, length);
 		return;
 	}
 	const bool success = length >= 8 && detail::read_u32(p) == nvsp::kSendRndisPacketComplete &&
@@ -100,11 +116,11 @@ void Rx::take_completion(const PacketView& view)
 
 void Rx::take_message(const PacketView& view)
 {
-	const uint8_t* p = ring_.bytes(view, bounce_.get(), kBounceSize);
+	const uint8_t* p = channel_->rx.bytes(view, bounce_.data(), kBounceSize);
 	if (p == nullptr)
 		stats_.errors++;
 	else
-		control_.on_message(p + view.data_offset, view.length - view.data_offset);
+		put(Inbox::Kind::kMessage, 0, p + view.data_offset, view.length - view.data_offset);
 }
 
 void Rx::take_control(const Transfer& transfer)
@@ -116,7 +132,7 @@ void Rx::take_control(const Transfer& transfer)
 		if (offset < begin_ || offset + length > end_ || length < sizeof(rndis::Header))
 			stats_.errors++;
 		else
-			control_.on_rndis(buffer_ + offset, std::min(length, kMaxControl));
+			put(Inbox::Kind::kRndis, 0, buffer_ + offset, length);
 	}
 }
 
@@ -155,31 +171,33 @@ bool Rx::parse_info(const uint8_t* info, uint32_t length, Frame& frame)
 	return left == 0;
 }
 
-void Rx::scan(bool starving)
+/* Stays before a message that the inbox has no room for: whoever scans can come again. */
+void Rx::scan_locked(bool starving, uint32_t owner)
 {
-	if (!lock_.try_lock())
-		return;
-	ring_.refresh();
+	channel_->rx.refresh();
 	PacketView view;
 	bool found = false;
-	while (scanned_ < ring_.available() && ring_.peek(scanned_, view)) {
+	while (scanned_ < channel_->rx.available() && channel_->rx.peek(scanned_, view)) {
 		Transfer transfer;
+		const bool full = inbox_ != nullptr && inbox_->full();
 		if (view.type != PacketType::kTransferPages) {
+			if (full && for_inbox(view))
+				break;
 			take_other(view);
 			found = true;
 		} else if (parse_transfer(view, transfer) &&
 			   transfer.channel_type != nvsp::kChannelData) {
-			if (!can_complete())
+			if (full || !can_complete(owner))
 				break;
 			take_control(transfer);
 			complete(view.transaction_id);
 		}
 		scanned_ += view.ring_length();
 	}
-	if (starving && !found)
-		drop_oldest();
+	if (starving && !found && scanned_ >= channel_->rx.available())
+		drop_oldest(owner);
 	/* What is at the read position and dealt with can go: nobody may be receiving. */
-	while (scanned_ != 0 && next_range_ == 0 && ring_.peek(0, view)) {
+	while (scanned_ != 0 && next_range_ == 0 && channel_->rx.peek(0, view)) {
 		Transfer transfer;
 		if (view.type == PacketType::kTransferPages &&
 		    (!parse_transfer(view, transfer) ||
@@ -187,20 +205,20 @@ void Rx::scan(bool starving)
 			break;
 		consume(view.ring_length());
 	}
-	finish_burst();
-	lock_.unlock();
+	finish_burst(owner);
 }
 
 /* Called when everything in the ring was scanned. Leaves half of the ring free. */
-void Rx::drop_oldest()
+void Rx::drop_oldest(uint32_t owner)
 {
-	if (ring_.free_for_host() >= ring_.size() / 8)
+	if (channel_->rx.free_for_host() >= channel_->rx.size() / 8)
 		return;
 	PacketView view;
-	while (ring_.free_for_host() < ring_.size() / 2 && ring_.peek(0, view)) {
+	while (channel_->rx.free_for_host() < channel_->rx.size() / 2 &&
+	       channel_->rx.peek(0, view)) {
 		Transfer transfer;
 		if (view.type == PacketType::kTransferPages) {
-			if (!can_complete())
+			if (!can_complete(owner))
 				return;
 			if (!parse_transfer(view, transfer)) {
 				stats_.errors++;
@@ -223,13 +241,14 @@ void Rx::drop_oldest()
 
 uint32_t Rx::waiting(uint32_t enough)
 {
-	if (!ring_.maybe_nonempty())
+	if (!channel_->rx.maybe_nonempty())
 		return 0;
-	lock_.lock();
-	ring_.refresh();
+	lock_->lock();
+	channel_->rx.refresh();
 	uint32_t frames = 0;
 	PacketView view;
-	for (uint32_t at = 0; frames < enough && at < ring_.available() && ring_.peek(at, view);
+	for (uint32_t at = 0;
+	     frames < enough && at < channel_->rx.available() && channel_->rx.peek(at, view);
 	     at += view.ring_length()) {
 		Transfer transfer;
 		if (view.type == PacketType::kTransferPages && parse_transfer(view, transfer) &&
@@ -237,28 +256,28 @@ uint32_t Rx::waiting(uint32_t enough)
 			frames += at == 0 ? transfer.count - std::min(transfer.count, next_range_)
 					  : transfer.count;
 	}
-	lock_.unlock();
+	lock_->unlock();
 	return frames;
 }
 
 /* A host that has no buffers left sends nothing: what was received must be completed first. */
 bool Rx::arm()
 {
-	lock_.lock();
-	finish_burst();
+	lock_->lock();
+	finish_burst(OpenGate::owner());
 	if (pending_count_ != 0)
-		write_completions(true);
-	const bool ready = channel_.arm() || pending_count_ != 0;
-	lock_.unlock();
+		write_completions(true, OpenGate::owner());
+	const bool ready = channel_->arm() || pending_count_ != 0;
+	lock_->unlock();
 	return !ready;
 }
 
 void Rx::flush_completions()
 {
-	if (!lock_.try_lock())
+	if (!lock_->try_lock())
 		return;
-	finish_burst();
-	lock_.unlock();
+	finish_burst(OpenGate::owner());
+	lock_->unlock();
 }
 
 void Rx::take_returned()
@@ -272,16 +291,16 @@ void Rx::take_returned()
  * NVSP SEND_RNDIS_PACKET_COMPLETE for each packet. The transmitting lcore may hold the ring for a
  * burst: then the completions wait for the next call, unless there are many.
  */
-void Rx::write_completions(bool wait_for_lock)
+void Rx::write_completions(bool wait_for_lock, uint32_t owner)
 {
 	static constexpr uint32_t kLength = sizeof(vmbus::PacketDescriptor) + 8;
-	if (ring_.broken())
+	if (channel_->rx.broken())
 		return;
 	if (wait_for_lock)
-		tx_lock_.lock();
-	else if (!tx_lock_.try_lock())
+		tx_lock_->lock(owner);
+	else if (!tx_lock_->try_lock(owner))
 		return;
-	vmbus::RingWriter& ring = channel_.tx;
+	vmbus::RingWriter& ring = channel_->tx;
 	uint32_t done = 0;
 	while (done < pending_count_ && ring.fits(kLength + vmbus::kFooterSize)) {
 		const uint64_t packet[3] = {
@@ -296,13 +315,13 @@ void Rx::write_completions(bool wait_for_lock)
 		done++;
 	}
 	const bool signal = ring.publish();
-	tx_lock_.unlock();
+	tx_lock_->unlock();
 	if (done != pending_count_)
 		std::copy(&pending_[done], &pending_[pending_count_], &pending_[0]);
 	vmbus::store_relaxed(&pending_count_, pending_count_ - done);
 	if (signal) {
 		stats_.signals++;
-		channel_.doorbell.ring();
+		channel_->doorbell.ring();
 	}
 }
 

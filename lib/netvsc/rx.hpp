@@ -13,9 +13,9 @@
 #pragma once
 
 #include <algorithm>
-#include <memory>
 
-#include "control_sink.hpp"
+#include "gate.hpp"
+#include "inbox.hpp"
 #include "nvsp.hpp"
 #include "rndis.hpp"
 #include "rx_hold.hpp"
@@ -55,7 +55,11 @@ struct RxStats {
 
 class Rx {
       public:
-	Rx(vmbus::Channel& channel, vmbus::SpinLock& tx_lock, ControlSink& control);
+	/** Receives nothing. */
+	Rx() = default;
+	/** @param inbox for what is neither a frame nor a frame's completion; null = for nobody */
+	Rx(vmbus::Channel& channel, vmbus::SpinLock& lock, vmbus::SpinLock& tx_lock, Inbox* inbox,
+	   std::pmr::memory_resource* memory = std::pmr::new_delete_resource());
 	~Rx();
 	Rx(const Rx&) = delete;
 	Rx& operator=(const Rx&) = delete;
@@ -74,10 +78,11 @@ class Rx {
 	 * @param deliver `bool (const Frame&)`: false = no room; the frame stays for next time.
 	 *        Inside, hold() gives a reference to the packet that the frame is part of.
 	 * @param drop_hold `void (Hold*)`: ends this pipeline's own interest in a held packet
+	 * @param gate closed: nothing is taken
 	 * @return number of frames delivered, at most `max`
 	 */
-	template <class Deliver, class DropHold>
-	uint32_t receive(uint32_t max, Deliver&& deliver, DropHold&& drop_hold);
+	template <class Deliver, class DropHold, class Gate = OpenGate>
+	uint32_t receive(uint32_t max, Deliver&& deliver, DropHold&& drop_hold, Gate gate = {});
 
 	/** The current packet's hold, made if need be; null: too many packets are held. */
 	Hold* hold(bool& fresh)
@@ -116,7 +121,14 @@ class Rx {
 	 *        full of frames that nobody receives, some of them are dropped: the host could not
 	 *        send the completion otherwise.
 	 */
-	void scan(bool starving);
+	template <class Gate = OpenGate> void scan(bool starving, Gate gate = {})
+	{
+		if (!lock_->try_lock(gate.owner()))
+			return;
+		if (gate()) [[likely]]
+			scan_locked(starving, gate.owner());
+		lock_->unlock();
+	}
 
 	/** Frames in the ring, counted up to about `enough`. */
 	uint32_t waiting(uint32_t enough);
@@ -130,11 +142,10 @@ class Rx {
 	/** Gives the host its buffers back that were not yet; e.g. after frames were released. */
 	void flush_completions();
 
-	bool broken() const { return ring_.broken(); }
-	vmbus::SpinLock& lock() { return lock_; }
+	bool broken() const { return channel_->rx.broken(); }
 	const RxStats& stats() const { return stats_; }
 	/** Frames may be waiting, without taking the lock. */
-	bool maybe_nonempty() const { return ring_.maybe_nonempty(); }
+	bool maybe_nonempty() const { return channel_->rx.maybe_nonempty(); }
 
       private:
 	static constexpr uint32_t kBounceSize = 8192; /* a packet that wraps: 1,000 ranges */
@@ -154,7 +165,10 @@ class Rx {
 	void take_message(const vmbus::PacketView& view);
 	void take_control(const Transfer& transfer);
 	void take_other(const vmbus::PacketView& view);
-	void drop_oldest();
+	bool for_inbox(const vmbus::PacketView& view) const;
+	void put(Inbox::Kind kind, uint64_t id, const uint8_t* data, uint32_t length);
+	void scan_locked(bool starving, uint32_t owner);
+	void drop_oldest(uint32_t owner);
 	static uint64_t range_at(const Transfer& t, uint32_t i)
 	{
 		return vmbus::load_once(
@@ -165,7 +179,7 @@ class Rx {
 
 	void consume(uint32_t length)
 	{
-		ring_.consume(length);
+		channel_->rx.consume(length);
 		scanned_ = scanned_ > length ? scanned_ - length : 0;
 	}
 	void complete(uint64_t transaction_id)
@@ -183,24 +197,24 @@ class Rx {
 			complete(transaction_id);
 	}
 	/* Room in pending_ for one more packet; tries to make some. */
-	bool can_complete()
+	bool can_complete(uint32_t owner)
 	{
 		if (pending_count_ < kPending) [[likely]]
 			return true;
-		write_completions(true);
+		write_completions(true, owner);
 		return pending_count_ < kPending;
 	}
-	void write_completions(bool wait_for_lock);
-	void finish_burst()
+	void write_completions(bool wait_for_lock, uint32_t owner);
+	void finish_burst(uint32_t owner)
 	{
-		if (ring_.publish()) [[unlikely]] {
+		if (channel_->rx.publish()) [[unlikely]] {
 			stats_.signals++;
-			channel_.doorbell.ring();
+			channel_->doorbell.ring();
 		}
 		if (holds_ != nullptr && holds_->has_returned())
 			take_returned();
 		if (pending_count_ != 0)
-			write_completions(pending_count_ > kPending / 2);
+			write_completions(pending_count_ > kPending / 2, owner);
 	}
 	void take_returned();
 	template <class DropHold> void drop_given_up(DropHold&& drop_hold)
@@ -212,12 +226,12 @@ class Rx {
 		}
 	}
 
-	vmbus::Channel& channel_;
-	vmbus::RingReader& ring_;
+	vmbus::Channel* channel_ = nullptr;
 	Tx* tx_ = nullptr;
-	vmbus::SpinLock& tx_lock_;
-	ControlSink& control_;
-	vmbus::SpinLock lock_;
+	vmbus::SpinLock* lock_ = nullptr;
+	vmbus::SpinLock* tx_lock_ = nullptr;
+	Inbox* inbox_ = nullptr;
+	std::pmr::memory_resource* memory_ = nullptr;
 	const uint8_t* buffer_ = nullptr;
 	uint32_t begin_ = 0;
 	uint32_t end_ = 0;
@@ -231,8 +245,8 @@ class Rx {
 	HoldPool* holds_ = nullptr;
 	RxStats stats_;
 	uint32_t pending_count_ = 0;
-	std::unique_ptr<uint64_t[]> pending_;
-	std::unique_ptr<uint8_t[]> bounce_;
+	Array<uint64_t> pending_;
+	Array<uint8_t> bounce_;
 };
 
 namespace detail {
@@ -284,21 +298,29 @@ inline bool Rx::parse_frame(uint64_t range, Frame& frame)
 	return true;
 }
 
-template <class Deliver, class DropHold>
-uint32_t Rx::receive(uint32_t max, Deliver&& deliver, DropHold&& drop_hold)
+template <class Deliver, class DropHold, class Gate>
+uint32_t Rx::receive(uint32_t max, Deliver&& deliver, DropHold&& drop_hold, Gate gate)
 {
-	/* An idle poll costs two loads, and a third where packets may be held. */
-	if (!ring_.maybe_nonempty() && vmbus::load_once(&pending_count_) == 0 &&
-	    (holds_ == nullptr || !holds_->has_returned()))
+	if (!gate()) [[unlikely]]
 		return 0;
-	lock_.lock();
+	/* An idle poll costs two loads, and a third where packets may be held. */
+	if constexpr (!Gate::kForeign)
+		if (!maybe_nonempty() && vmbus::load_once(&pending_count_) == 0 &&
+		    (holds_ == nullptr || !holds_->has_returned()))
+			return 0;
+	lock_->lock(gate.owner());
+	if (!gate()) [[unlikely]] {
+		lock_->unlock();
+		return 0;
+	}
+	vmbus::RingReader& ring = channel_->rx;
 	if (given_up_ != nullptr) [[unlikely]]
 		drop_given_up(drop_hold);
 	uint32_t delivered = 0;
 	uint64_t bytes = 0;
-	ring_.refresh();
+	ring.refresh();
 	vmbus::PacketView view;
-	while (delivered < max && ring_.peek(0, view)) {
+	while (delivered < max && ring.peek(0, view)) {
 		const bool scanned = scanned_ != 0;
 		if (view.type != vmbus::PacketType::kTransferPages) {
 			if (!scanned)
@@ -307,7 +329,7 @@ uint32_t Rx::receive(uint32_t max, Deliver&& deliver, DropHold&& drop_hold)
 			continue;
 		}
 		Transfer transfer;
-		if (!can_complete())
+		if (!can_complete(gate.owner()))
 			break;
 		if (!parse_transfer(view, transfer)) [[unlikely]] {
 			stats_.errors++;
@@ -359,8 +381,8 @@ uint32_t Rx::receive(uint32_t max, Deliver&& deliver, DropHold&& drop_hold)
 	}
 	stats_.frames += delivered;
 	stats_.bytes += bytes;
-	finish_burst();
-	lock_.unlock();
+	finish_burst(gate.owner());
+	lock_->unlock();
 	return delivered;
 }
 

@@ -13,6 +13,8 @@
 #include <cstdint>
 #include <memory>
 
+#include "array.hpp"
+
 namespace netvsc {
 
 class HoldPool;
@@ -32,8 +34,11 @@ class HoldPool {
 	 * @param frames how many frames of a queue may be held at a time, those counted that only
 	 *        share a packet with one that is
 	 * @param buffer the receive buffer's mapping, kept until the last hold is back
+	 * @param memory for the pool; may be needed for as long
 	 */
-	static HoldPool* create(uint32_t frames, std::shared_ptr<void> buffer);
+	static HoldPool*
+	create(uint32_t frames, std::shared_ptr<void> buffer,
+	       std::pmr::memory_resource* memory = std::pmr::new_delete_resource());
 
 	/** The queue lets go of the pool; it is freed with the last hold. */
 	void orphan() { unreference(); }
@@ -85,14 +90,16 @@ class HoldPool {
 	}
 
       private:
-	HoldPool() = default;
+	HoldPool(uint32_t frames, std::shared_ptr<void> buffer, std::pmr::memory_resource* memory);
 	void unreference()
 	{
 		if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1)
-			delete this;
+			destroy();
 	}
+	void destroy();
 
-	std::unique_ptr<Hold[]> holds_;
+	std::pmr::memory_resource* memory_;
+	Array<Hold> holds_; /* a packet has at least one frame */
 	std::shared_ptr<void> buffer_;
 	Hold* free_ = nullptr;
 	uint32_t left_ = 0; /* frames that may still be held */

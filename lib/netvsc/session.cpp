@@ -14,14 +14,58 @@ static constexpr Milliseconds kGoodbye{1000};
 /* What Linux and FreeBSD send in RNDIS INITIALIZE. */
 static constexpr uint32_t kMaxTransfer = 0x4000;
 
-Session::Session(vmbus::Device& device) : device_(device)
+Session::Session(vmbus::Device& device)
+	: device_(device),
+	  own_state_(std::make_unique<SessionState>()),
+	  state_(*own_state_),
+	  memory_(*std::pmr::new_delete_resource())
 {
 	answer_.reserve(kMaxControl);
+	device_.set_channel_place([this](uint16_t index) -> vmbus::Channel& {
+		return queue(index % nvsp::kMaxChannels).place;
+	});
+}
+
+Session::Session(vmbus::Device& device, SessionState& state, std::pmr::memory_resource& memory)
+	: device_(device), state_(state), memory_(memory)
+{
+	answer_.reserve(kMaxControl);
+	device_.set_channel_place([this](uint16_t index) -> vmbus::Channel& {
+		return queue(index % nvsp::kMaxChannels).place;
+	});
 }
 
 Session::~Session()
 {
 	disconnect();
+	for (Queue& queue : state_.queues)
+		queue.make_tx();
+	device_.set_channel_place(nullptr);
+}
+
+Error Session::open_queue(uint32_t index, vmbus::Channel& channel)
+{
+	Queue& queue = state_.queues[index];
+	try {
+		queue.make_rx(channel, queue.rx_lock, queue.tx_lock,
+			      index == 0 ? &state_.inbox : nullptr, &memory_);
+	} catch (const std::bad_alloc&) {
+		queue.make_rx();
+		return {ENOMEM, "no memory for a receive pipeline"};
+	}
+	queue.channel = &channel;
+	queue_count_ = index + 1;
+	return {};
+}
+
+/* Transmit pipelines stay as they are: their owner asks them for what they still have. */
+void Session::close_queues()
+{
+	for (; queue_count_ != 0; queue_count_--) {
+		Queue& queue = state_.queues[queue_count_ - 1];
+		queue.make_rx();
+		queue.channel = nullptr;
+	}
 }
 
 Error Session::connect(const SessionConfig& config)
@@ -32,16 +76,12 @@ Error Session::connect(const SessionConfig& config)
 	rss_enabled_ = false;
 	if (Error error = device_.open(config.timeout))
 		return error;
-	queues_.push_back(
-		std::make_unique<Queue>(device_.primary(), static_cast<ControlSink&>(*this)));
-	connected_ = true;
-	Error error = negotiate();
-	if (error) {
-		queues_.clear();
-		connected_ = false;
-		initialized_ = false;
-		device_.close();
-	}
+	Error error = open_queue(0, device_.primary());
+	connected_ = !error;
+	if (!error)
+		error = negotiate();
+	if (error)
+		end();
 	return error;
 }
 
@@ -67,9 +107,18 @@ void Session::disconnect()
 		revoke.revoke.id = nvsp::kSendBufferId;
 		(void)send_message(revoke, 0).code;
 	}
+	end();
+}
+
+void Session::end()
+{
+	{
+		std::lock_guard lock(inbox_);
+		connected_ = false;
+		state_.inbox.pop_all([](const Inbox::Entry&) {});
+	}
 	initialized_ = false;
-	connected_ = false;
-	queues_.clear();
+	close_queues();
 	device_.close();
 }
 
@@ -150,8 +199,8 @@ Error Session::connect_buffers()
 	info_.receive_end = static_cast<uint32_t>(end);
 	info_.receive_suballocations = r.section.suballocation_count;
 	/* Control answers come through the receive buffer, too: before any queue is set up. */
-	queues_[0]->rx.configure({device_.receive_buffer().data, info_.receive_begin,
-				  info_.receive_end, 0, device_.receive_buffer().keep});
+	state_.queues[0].rx.configure({device_.receive_buffer().data, info_.receive_begin,
+				       info_.receive_end, 0, device_.receive_buffer().keep});
 
 	nvsp::Message send{};
 	send.type = nvsp::kSendSendBuffer;
@@ -304,8 +353,8 @@ Error Session::open_queues(uint32_t count)
 		if (Error error = device_.open_subchannel(static_cast<uint16_t>(have + i),
 							  config_.timeout, channel))
 			return error;
-		queues_.push_back(
-			std::make_unique<Queue>(*channel, static_cast<ControlSink&>(*this)));
+		if (Error error = open_queue(have + i, *channel))
+			return error;
 	}
 	return {};
 }

@@ -57,21 +57,47 @@ struct HostInfo {
 	OffloadCapabilities offload;
 };
 
-/** One channel with its pipelines. The pipelines share nothing with those of other channels. */
+/**
+ * One channel with its pipelines, which share nothing with those of other channels. The queue and
+ * its pipelines stay where they are, whatever becomes of the channel: without one, they are inert.
+ */
 struct Queue {
-	Queue(vmbus::Channel& c, ControlSink& control) : channel(c), rx(c, tx_lock, control) {}
-	vmbus::Channel& channel;
+	vmbus::Channel* channel = nullptr; /**< null: it is not open */
+	vmbus::SpinLock rx_lock;
 	vmbus::SpinLock tx_lock;
 	Rx rx;
-	std::unique_ptr<Tx> tx; /**< null until the transmit queue is set up */
+	Tx tx;
+	vmbus::Channel place; /**< where the device puts its channel */
+
+	/** A pipeline in the old one's place. Nobody is in it: see OpenGate. */
+	template <class... Arguments> void make_rx(Arguments&&... arguments)
+	{
+		std::destroy_at(&rx);
+		std::construct_at(&rx, std::forward<Arguments>(arguments)...);
+	}
+	template <class... Arguments> void make_tx(Arguments&&... arguments)
+	{
+		std::destroy_at(&tx);
+		std::construct_at(&tx, std::forward<Arguments>(arguments)...);
+	}
 };
 
-class Session final : private ControlSink {
+/** What bursts use of a session. Other processes may look at it. */
+struct SessionState {
+	std::array<Queue, nvsp::kMaxChannels> queues;
+	Inbox inbox;
+};
+
+class Session final {
       public:
 	enum class Event { kLink, kVf };
 
 	explicit Session(vmbus::Device& device);
+	/** @param state and what `memory` gives may be shared by several processes */
+	Session(vmbus::Device& device, SessionState& state, std::pmr::memory_resource& memory);
 	~Session();
+	Session(const Session&) = delete;
+	Session& operator=(const Session&) = delete;
 
 	/** Opens the device and negotiates. On error everything is undone. */
 	Error connect(const SessionConfig& config);
@@ -87,8 +113,10 @@ class Session final : private ControlSink {
 	 * Never fewer than before: channels close with the session.
 	 */
 	Error open_queues(uint32_t count);
-	uint32_t queue_count() const { return static_cast<uint32_t>(queues_.size()); }
-	Queue& queue(uint32_t i) { return *queues_[i]; }
+	uint32_t queue_count() const { return queue_count_; }
+	Queue& queue(uint32_t i) { return state_.queues[i]; }
+	/** For what belongs to its queues. */
+	std::pmr::memory_resource& memory() { return memory_; }
 
 	/** Spreads received frames over channels, all of which are open. */
 	Error set_rss(const RssConfig& config);
@@ -100,21 +128,20 @@ class Session final : private ControlSink {
 	/** Asks the host, and remembers: the link() of the moment. */
 	Error query_link();
 	/** Takes in waiting control messages, without waiting for any, or for another command. */
-	void poll()
-	{
-		std::unique_lock lock(control_, std::try_to_lock);
-		if (lock && connected_)
-			queues_[0]->rx.scan(false);
-	}
+	void poll();
+	/** The same for messages that others have found in the ring. Any thread. */
+	void take_messages();
+	/** @param slot of an eventfd that says when take_messages() has something; 0 = none */
+	void set_wake(uint32_t slot) { state_.inbox.set_wake(slot); }
 
 	bool link_up() const { return link_up_.load(std::memory_order_relaxed); }
 	uint64_t speed_bps() const { return speed_bps_.load(std::memory_order_relaxed); }
 
 	/**
-	 * Called when the host changed something, on the thread that read the ring and with the
-	 * ring's lock held: it must only take note.
+	 * Called when the host changed something, on a thread that is in one of this class's
+	 * functions: it must only take note.
 	 */
-	void set_on_event(std::function<void(Event)> on_event) { on_event_ = std::move(on_event); }
+	void set_on_event(std::function<void(Event)> on_event);
 
 	/**
 	 * RNDIS query.
@@ -124,11 +151,16 @@ class Session final : private ControlSink {
 	Error set(uint32_t oid, const void* data, uint32_t length);
 
       private:
-	void on_completion(uint64_t id, const uint8_t* payload, uint32_t length) override;
-	void on_message(const uint8_t* payload, uint32_t length) override;
-	void on_rndis(const uint8_t* message, uint32_t length) override;
-	void indication(const uint8_t* message, uint32_t length);
+	/* What has come, with inbox_ held. Events are told when it is not any more. */
+	using Events = std::vector<Event>;
+	void on_completion(const Inbox::Entry& entry);
+	void on_message(const Inbox::Entry& entry, Events& events);
+	void on_rndis(const Inbox::Entry& entry, Events& events);
+	void indication(const uint8_t* message, uint32_t length, Events& events);
 
+	void end();
+	Error open_queue(uint32_t index, vmbus::Channel& channel);
+	void close_queues();
 	Error negotiate();
 	Error negotiate_version();
 	Error connect_buffers();
@@ -155,20 +187,23 @@ class Session final : private ControlSink {
 	void answer_keepalive(uint32_t request_id);
 
 	vmbus::Device& device_;
+	std::unique_ptr<SessionState> own_state_;
+	SessionState& state_;
+	std::pmr::memory_resource& memory_;
 	SessionConfig config_;
 	HostInfo info_;
-	bool connected_ = false;
+	std::atomic<bool> connected_{false};
 	bool initialized_ = false; /* RNDIS */
 	bool rss_enabled_ = false;
 	uint64_t next_id_ = 1;
 	uint32_t next_request_ = 1;
-	std::vector<std::unique_ptr<Queue>> queues_;
-	std::function<void(Event)> on_event_;
+	uint32_t queue_count_ = 0;
 	std::atomic<bool> link_up_{false};
 	std::atomic<uint64_t> speed_bps_{0};
 	std::mutex control_; /* one command at a time */
 
-	std::mutex inbox_; /* guards what follows; never held while waiting */
+	std::mutex inbox_; /* guards what follows; never held while waiting for the host */
+	std::function<void(Event)> on_event_;
 	uint64_t awaited_id_ = 0;
 	bool completed_ = false;
 	nvsp::Message completion_{};

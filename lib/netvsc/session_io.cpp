@@ -17,8 +17,8 @@ static constexpr uint32_t kMaxRequest = 2 * kPageSize;
 /* @return false: no room in the ring */
 bool Session::try_send_packet(const void* packet, uint32_t length)
 {
-	Queue& queue = *queues_[0];
-	vmbus::RingWriter& ring = queue.channel.tx;
+	Queue& queue = state_.queues[0];
+	vmbus::RingWriter& ring = queue.channel->tx;
 	queue.tx_lock.lock();
 	const bool fits = ring.fits(length + vmbus::kFooterSize);
 	bool signal = false;
@@ -29,7 +29,7 @@ bool Session::try_send_packet(const void* packet, uint32_t length)
 	}
 	queue.tx_lock.unlock();
 	if (signal)
-		queue.channel.doorbell.ring();
+		queue.channel->doorbell.ring();
 	return fits;
 }
 
@@ -37,7 +37,7 @@ Error Session::send_packet(const void* packet, uint32_t length, const char* what
 {
 	const auto deadline = std::chrono::steady_clock::now() + config_.timeout;
 	while (!try_send_packet(packet, length)) {
-		if (queues_[0]->channel.tx.broken())
+		if (state_.queues[0].channel->tx.broken())
 			return {EPROTO, "the host broke the ring"};
 		if (device_.gone())
 			return {ENODEV, "the host removed the device"};
@@ -45,7 +45,8 @@ Error Session::send_packet(const void* packet, uint32_t length, const char* what
 			return {ETIMEDOUT,
 				std::string("the host does not read the ring: no room for ") +
 					what};
-		queues_[0]->rx.scan(false);
+		state_.queues[0].rx.scan(false);
+		take_messages();
 		std::this_thread::sleep_for(std::chrono::microseconds(50));
 	}
 	return {};
@@ -114,13 +115,37 @@ Error Session::send_rndis(const uint8_t* data, uint32_t length, uint64_t id)
 	return send_packet(&packet, packet.length, "an RNDIS message");
 }
 
+namespace {
+
+/* Whoever waits for an answer looks for messages, and need not be woken for them. */
+class Attendance {
+      public:
+	Attendance(Session& session, Inbox& inbox) : session_(session), inbox_(inbox)
+	{
+		inbox_.attend(true);
+	}
+	~Attendance()
+	{
+		inbox_.attend(false);
+		session_.take_messages();
+	}
+
+      private:
+	Session& session_;
+	Inbox& inbox_;
+};
+
+} // namespace
+
 Error Session::wait(const char* what, const std::function<bool()>& done)
 {
 	const auto begin = std::chrono::steady_clock::now();
 	const auto deadline = begin + config_.timeout;
+	const Attendance attendance(*this, state_.inbox);
 	for (uint32_t round = 0;; round++) {
 		/* A ring full of frames that nobody receives has no room for the answer either. */
-		queues_[0]->rx.scan(std::chrono::steady_clock::now() - begin > kPatience);
+		state_.queues[0].rx.scan(std::chrono::steady_clock::now() - begin > kPatience);
+		take_messages();
 		{
 			std::lock_guard lock(inbox_);
 			if (done())
@@ -128,7 +153,7 @@ Error Session::wait(const char* what, const std::function<bool()>& done)
 		}
 		if (device_.gone())
 			return {ENODEV, std::string("the host removed the device during ") + what};
-		if (queues_[0]->rx.broken())
+		if (state_.queues[0].rx.broken())
 			return {EPROTO, std::string("the host broke the ring during ") + what};
 		if (std::chrono::steady_clock::now() >= deadline)
 			return {ETIMEDOUT, std::string("the host did not answer ") + what +
@@ -268,36 +293,80 @@ Error Session::set(uint32_t oid, const void* data, uint32_t length)
 	return {};
 }
 
-void Session::on_completion(uint64_t id, const uint8_t* payload, uint32_t length)
+void Session::set_on_event(std::function<void(Event)> on_event)
 {
 	std::lock_guard lock(inbox_);
-	if ((id & ~kControlTransaction) != awaited_id_ || awaited_id_ == 0 || completed_)
+	on_event_ = std::move(on_event);
+}
+
+void Session::poll()
+{
+	{
+		std::unique_lock lock(control_, std::try_to_lock);
+		if (lock && connected_)
+			state_.queues[0].rx.scan(false);
+	}
+	take_messages();
+}
+
+void Session::take_messages()
+{
+	Events events;
+	std::function<void(Event)> on_event;
+	{
+		std::lock_guard lock(inbox_);
+		if (!connected_)
+			return;
+		state_.inbox.pop_all([&](const Inbox::Entry& entry) {
+			switch (entry.kind) {
+			case Inbox::Kind::kCompletion:
+				on_completion(entry);
+				break;
+			case Inbox::Kind::kMessage:
+				on_message(entry, events);
+				break;
+			case Inbox::Kind::kRndis:
+				on_rndis(entry, events);
+				break;
+			}
+		});
+		on_event = on_event_;
+	}
+	if (on_event)
+		for (const Event event : events)
+			on_event(event);
+}
+
+void Session::on_completion(const Inbox::Entry& entry)
+{
+	if ((entry.id & ~kControlTransaction) != awaited_id_ || awaited_id_ == 0 || completed_)
 		return; /* of an RNDIS request, or too late */
 	completion_ = {};
-	completion_length_ = std::min<uint32_t>(length, sizeof(completion_));
-	std::memcpy(&completion_, payload, completion_length_);
+	completion_length_ = std::min<uint32_t>(entry.length, sizeof(completion_));
+	std::memcpy(&completion_, entry.data, completion_length_);
 	completed_ = true;
 }
 
-void Session::on_message(const uint8_t* payload, uint32_t length)
+void Session::on_message(const Inbox::Entry& entry, Events& events)
 {
-	if (length >= 12 && read_u32(payload) == nvsp::kSendVfAssociation && on_event_)
-		on_event_(Event::kVf);
+	if (entry.length >= 12 && read_u32(entry.data) == nvsp::kSendVfAssociation)
+		events.push_back(Event::kVf);
 }
 
-void Session::on_rndis(const uint8_t* message, uint32_t length)
+void Session::on_rndis(const Inbox::Entry& entry, Events& events)
 {
+	const uint8_t* message = entry.data;
+	const uint32_t length = entry.length;
 	if (length < sizeof(rndis::Header) + 4)
 		return;
 	const uint32_t type = read_u32(message);
 	const uint32_t size = std::min(read_u32(message + 4), length);
 	const uint32_t request_id = read_u32(message + 8);
 	if (type == rndis::kIndicateStatus) {
-		indication(message, size);
+		indication(message, size, events);
 	} else if (type == rndis::kKeepalive) {
 		answer_keepalive(request_id);
 	} else {
-		std::lock_guard lock(inbox_);
 		if (request_id != awaited_request_ || type != awaited_type_ || answered_ ||
 		    size < sizeof(rndis::Header) + 4)
 			return;
@@ -307,25 +376,21 @@ void Session::on_rndis(const uint8_t* message, uint32_t length)
 	}
 }
 
-void Session::indication(const uint8_t* message, uint32_t length)
+void Session::indication(const uint8_t* message, uint32_t length, Events& events)
 {
 	if (length < sizeof(rndis::IndicateStatus) - 8)
 		return;
 	const uint32_t status = read_u32(message + offsetof(rndis::IndicateStatus, status));
 	if (status != rndis::kStatusMediaConnect && status != rndis::kStatusMediaDisconnect)
 		return;
-	{
-		std::lock_guard lock(inbox_);
-		link_up_.store(status == rndis::kStatusMediaConnect, std::memory_order_relaxed);
-		link_indicated_ = true;
-	}
-	if (on_event_)
-		on_event_(Event::kLink);
+	link_up_.store(status == rndis::kStatusMediaConnect, std::memory_order_relaxed);
+	link_indicated_ = true;
+	events.push_back(Event::kLink);
 }
 
 /*
- * Called with the ring's read lock held, maybe by an lcore that polls: the answer must not wait. A
- * host whose ring is full is busy with frames of ours, which says what a keepalive asks.
+ * Called with inbox_ held: the answer must not wait. A host whose ring is full is busy with frames
+ * of ours, which says what a keepalive asks.
  */
 void Session::answer_keepalive(uint32_t request_id)
 {

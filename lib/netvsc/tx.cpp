@@ -21,9 +21,10 @@ size_t Tx::memory_size(uint32_t direct_slots, uint32_t max_bounce)
 	       size_t{kBounceBuffers} * bounce_size(max_bounce);
 }
 
-Tx::Tx(vmbus::Channel& channel, vmbus::SpinLock& lock, const TxConfig& config)
-	: channel_(channel),
-	  lock_(lock),
+Tx::Tx(vmbus::Channel& channel, vmbus::SpinLock& lock, const TxConfig& config,
+       std::pmr::memory_resource* memory)
+	: channel_(&channel),
+	  lock_(&lock),
 	  config_([&] {
 		  TxConfig c = config;
 		  if (c.section_size <= kMaxHeader || c.sections == nullptr)
@@ -32,7 +33,7 @@ Tx::Tx(vmbus::Channel& channel, vmbus::SpinLock& lock, const TxConfig& config)
 			  c.direct_slots = 0;
 		  return c;
 	  }()),
-	  completions_(std::bit_ceil(2 * (config.section_count + config.direct_slots) + 64))
+	  completions_(std::bit_ceil(2 * (config.section_count + config.direct_slots) + 64), memory)
 {
 	const uint32_t message = align8(nvsp::message_size(config_.nvsp_version));
 	section_packet_ = sizeof(vmbus::PacketDescriptor) + message;
@@ -43,11 +44,11 @@ Tx::Tx(vmbus::Channel& channel, vmbus::SpinLock& lock, const TxConfig& config)
 	section_room_ = config_.section_count != 0 ? config_.section_size : 0;
 
 	slot_count_ = config_.section_count + config_.direct_slots;
-	slots_.reset(new Slot[slot_count_]);
-	free_sections_.reset(new uint32_t[config_.section_count]);
+	slots_ = Array<Slot>(slot_count_, memory);
+	free_sections_ = Array<uint32_t>(config_.section_count, memory);
 	for (uint32_t i = config_.section_count; i-- > 0;)
 		free_sections_[free_sections_count_++] = i;
-	free_direct_.reset(new uint32_t[config_.direct_slots]);
+	free_direct_ = Array<uint32_t>(config_.direct_slots, memory);
 	for (uint32_t i = config_.direct_slots; i-- > 0;)
 		free_direct_[free_direct_count_++] = config_.section_count + i;
 	bounce_bytes_ = bounce_size(config_.max_bounce);
@@ -113,7 +114,7 @@ uint8_t* Tx::bounce_begin(uint32_t length)
 	const uint32_t worst =
 		16 + 8 + 8 + 8 * ((kMaxHeader + length) / kPageSize + 2) + 40 + vmbus::kFooterSize;
 	if (free_bounce_count_ == 0 || free_direct_count_ == 0 ||
-	    !channel_.tx.fits(worst, kHeadroom))
+	    !channel_->tx.fits(worst, kHeadroom))
 		return nullptr;
 	return bounce_data(free_bounce_[free_bounce_count_ - 1]) + kMaxHeader;
 }
@@ -151,13 +152,13 @@ bool Tx::send_direct(uint32_t slot, uint8_t* header, uint64_t header_gpa, uint32
 		sizeof(vmbus::PacketDescriptor) + sizeof(vmbus::GpaDirectHeader) + ranges;
 	const uint32_t total = data_offset + message;
 	if (total + vmbus::kFooterSize > vmbus::RingWriter::kMaxPacket ||
-	    !channel_.tx.fits(total + vmbus::kFooterSize, kHeadroom))
+	    !channel_->tx.fits(total + vmbus::kFooterSize, kHeadroom))
 		return false;
 
 	write_header(header, length, info);
 	free_direct_count_--;
 	const uint64_t id = launch(slot, 1, length, cookie);
-	uint8_t* p = channel_.tx.begin(total);
+	uint8_t* p = channel_->tx.begin(total);
 	const vmbus::PacketDescriptor descriptor = {
 		static_cast<uint16_t>(vmbus::PacketType::kGpaDirect),
 		static_cast<uint16_t>(data_offset / 8), static_cast<uint16_t>(total / 8),
@@ -180,7 +181,7 @@ bool Tx::send_direct(uint32_t slot, uint8_t* header, uint64_t header_gpa, uint32
 	const uint32_t rndis[4] = {nvsp::kSendRndisPacket, nvsp::kChannelData, nvsp::kNoSection, 0};
 	std::memcpy(at, rndis, sizeof(rndis));
 	std::memset(at + sizeof(rndis), 0, message - sizeof(rndis));
-	channel_.tx.end();
+	channel_->tx.end();
 	return true;
 }
 

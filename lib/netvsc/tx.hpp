@@ -13,10 +13,10 @@
 #pragma once
 
 #include <algorithm>
-#include <memory>
 #include <utility>
 
 #include "completion_queue.hpp"
+#include "gate.hpp"
 #include "nvsp.hpp"
 #include "offload.hpp"
 #include "rndis.hpp"
@@ -77,7 +77,10 @@ class Tx {
 	/** Bytes of DmaMemory that a queue with this configuration needs. */
 	static size_t memory_size(uint32_t direct_slots, uint32_t max_bounce);
 
-	Tx(vmbus::Channel& channel, vmbus::SpinLock& lock, const TxConfig& config);
+	/** Sends nothing. */
+	Tx() = default;
+	Tx(vmbus::Channel& channel, vmbus::SpinLock& lock, const TxConfig& config,
+	   std::pmr::memory_resource* memory = std::pmr::new_delete_resource());
 
 	/** Entry for a completion with this id; called by the thread that reads the ring. */
 	bool complete(uint64_t transaction_id, bool success)
@@ -85,18 +88,29 @@ class Tx {
 		return completions_.push(transaction_id << 1 | (success ? 0 : 1));
 	}
 
-	void begin() { lock_.lock(); }
+	/** @return false: the gate is closed, and there is no burst to end() */
+	template <class Gate = OpenGate> bool begin(Gate gate = {})
+	{
+		lock_->lock(gate.owner());
+		if (gate()) [[likely]]
+			return true;
+		lock_->unlock();
+		return false;
+	}
 	/** Sends what is gathered, tells the host, and ends the burst. */
-	void end()
+	template <class Gate = OpenGate> void end(Gate = {})
 	{
 		if (open_ != kNone)
 			close_section();
-		const bool signal = channel_.tx.publish();
-		lock_.unlock();
+		const bool signal = channel_->tx.publish();
+		if (!Gate::kForeign)
+			lock_->unlock();
 		if (signal) {
 			stats_.signals++;
-			channel_.doorbell.ring();
+			channel_->doorbell.ring();
 		}
+		if (Gate::kForeign)
+			lock_->unlock();
 	}
 
 	/** Takes in completions. `release(cookie)` gets each frame that the host has read. */
@@ -135,7 +149,7 @@ class Tx {
 			close_section();
 		if (open_ == kNone) {
 			if (free_sections_count_ == 0 ||
-			    !channel_.tx.fits(section_packet_ + vmbus::kFooterSize, kHeadroom))
+			    !channel_->tx.fits(section_packet_ + vmbus::kFooterSize, kHeadroom))
 				return nullptr;
 			open_ = free_sections_[--free_sections_count_];
 			open_data_ = config_.sections +
@@ -241,7 +255,7 @@ class Tx {
 	{
 		const uint64_t id = launch(open_, open_frames_, open_frame_bytes_, nullptr);
 		stats_.copied += open_frames_;
-		uint8_t* p = channel_.tx.begin(section_packet_);
+		uint8_t* p = channel_->tx.begin(section_packet_);
 		const uint64_t descriptor[2] = {section_descriptor_, id};
 		std::memcpy(p, descriptor, sizeof(descriptor));
 		/* Type, channel type, section, size; the rest of an NVSP message is zero. */
@@ -249,7 +263,7 @@ class Tx {
 					     config_.first_section + open_, open_bytes_};
 		std::memcpy(p + 16, message, sizeof(message));
 		std::memset(p + 32, 0, section_packet_ - 32);
-		channel_.tx.end();
+		channel_->tx.end();
 		open_ = kNone;
 	}
 
@@ -259,9 +273,9 @@ class Tx {
 			 const TxInfo* info);
 	uint8_t* bounce_data(uint32_t i) const;
 
-	vmbus::Channel& channel_;
-	vmbus::SpinLock& lock_;
-	const TxConfig config_;
+	vmbus::Channel* channel_ = nullptr;
+	vmbus::SpinLock* lock_ = nullptr;
+	TxConfig config_;
 	uint32_t section_room_ = 0;   /* bytes of one, 0 if there is none */
 	uint32_t section_packet_ = 0; /* ring bytes of one, without the footer */
 	uint64_t section_descriptor_ = 0;
@@ -277,16 +291,16 @@ class Tx {
 	uint32_t free_sections_count_ = 0;
 	uint32_t free_direct_count_ = 0;
 	uint32_t free_bounce_count_ = 0;
-	std::unique_ptr<uint32_t[]> free_sections_;
-	std::unique_ptr<uint32_t[]> free_direct_;
+	Array<uint32_t> free_sections_;
+	Array<uint32_t> free_direct_;
 	uint8_t free_bounce_[kBounceBuffers] = {};
 	uint32_t bounce_bytes_ = 0; /* of one */
 
 	uint32_t slot_count_ = 0;
-	std::unique_ptr<Slot[]> slots_;
+	Array<Slot> slots_;
 
 	TxStats stats_;
-	CompletionQueue completions_;
+	CompletionQueue completions_{0, nullptr};
 };
 
 } // namespace netvsc

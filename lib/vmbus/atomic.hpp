@@ -51,23 +51,36 @@ inline void cpu_pause()
 #endif
 }
 
-/** Guards one ring's cursor. Held for a burst at most, hence a spinlock. */
+/**
+ * Guards one ring's cursor. Held for a burst at most, hence a spinlock. It knows which process has
+ * it, so that it can be taken from one that died.
+ */
 class SpinLock {
       public:
-	bool try_lock()
+	/** @param owner the process, not 0 */
+	bool try_lock(uint32_t owner = 1)
 	{
-		return load_once(&locked_) == 0 &&
-		       __atomic_exchange_n(&locked_, 1u, __ATOMIC_ACQUIRE) == 0;
+		uint32_t free = 0;
+		return load_once(&owner_) == 0 &&
+		       __atomic_compare_exchange_n(&owner_, &free, owner, false, __ATOMIC_ACQUIRE,
+						   __ATOMIC_RELAXED);
 	}
-	void lock()
+	void lock(uint32_t owner = 1)
 	{
-		while (!try_lock())
+		while (!try_lock(owner))
 			cpu_pause();
 	}
-	void unlock() { __atomic_store_n(&locked_, 0u, __ATOMIC_RELEASE); }
+	void unlock() { __atomic_store_n(&owner_, 0u, __ATOMIC_RELEASE); }
+
+	/** The process `owner` is dead. @return whether it had the lock, which is free now */
+	bool take_from(uint32_t owner)
+	{
+		return __atomic_compare_exchange_n(&owner_, &owner, 0u, false, __ATOMIC_ACQ_REL,
+						   __ATOMIC_RELAXED);
+	}
 
       private:
-	uint32_t locked_ = 0;
+	uint32_t owner_ = 0;
 };
 
 } // namespace vmbus

@@ -39,6 +39,7 @@ struct FakeChannel {
 	HostSender sender;
 	HostReceiver receiver;
 	vmbus::Channel channel;
+	vmbus::SpinLock rx_lock;
 	vmbus::SpinLock tx_lock;
 };
 
@@ -143,11 +144,11 @@ class RxHost {
 };
 
 /** An Rx with its host; keeps what it delivers. */
-struct RxFixture : ControlSink {
+struct RxFixture {
 	explicit RxFixture(uint32_t to_guest = 65536, uint32_t to_host = 65536, uint32_t holds = 0)
 		: wire(to_guest, to_host),
 		  host(wire.sender, 65536),
-		  rx(wire.channel, wire.tx_lock, *this)
+		  rx(wire.channel, wire.rx_lock, wire.tx_lock, &inbox)
 	{
 		configure(holds);
 	}
@@ -155,8 +156,10 @@ struct RxFixture : ControlSink {
 	{
 		rx.configure({&host.buffer[0], 0, host.size, holds, nullptr});
 	}
+	/** Takes messages out of the inbox before, as a session does in time. */
 	uint32_t receive(uint32_t max = ~0u)
 	{
+		control();
 		return rx.receive(
 			max,
 			[&](const Frame& f) {
@@ -188,17 +191,14 @@ struct RxFixture : ControlSink {
 		return ids;
 	}
 
-	void on_completion(uint64_t id, const uint8_t* p, uint32_t n) override
+	/** Control messages since the beginning: 'c'ompletion, NVSP 'm'essage or 'r'NDIS. */
+	const std::vector<std::tuple<char, uint64_t, Bytes>>& control()
 	{
-		control.emplace_back('c', id, Bytes(p, p + n));
-	}
-	void on_message(const uint8_t* p, uint32_t n) override
-	{
-		control.emplace_back('m', 0, Bytes(p, p + n));
-	}
-	void on_rndis(const uint8_t* p, uint32_t n) override
-	{
-		control.emplace_back('r', 0, Bytes(p, p + n));
+		inbox.pop_all([this](const Inbox::Entry& e) {
+			control_.emplace_back("cmr"[static_cast<uint32_t>(e.kind)], e.id,
+					      Bytes(e.data, e.data + e.length));
+		});
+		return control_;
 	}
 
 	FakeChannel wire;
@@ -208,8 +208,11 @@ struct RxFixture : ControlSink {
 	std::vector<Frame> got;
 	std::vector<Bytes> data;
 	std::vector<Hold*> holds, dropped;
-	std::vector<std::tuple<char, uint64_t, Bytes>> control;
+	Inbox inbox;
 	Rx rx;
+
+      private:
+	std::vector<std::tuple<char, uint64_t, Bytes>> control_;
 };
 
 } // namespace netvsc::test

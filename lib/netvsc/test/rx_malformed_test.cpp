@@ -206,11 +206,11 @@ TEST(RxMalformed, WrappedPacketThatIsTooLong)
 	head.resize(20000);
 	ASSERT_TRUE(t.wire.sender.send(7, 3, head, nvsp_message({107, 0})));
 	t.wire.sender.send(6, 0, {}, Bytes(480));
-	const size_t messages = t.control.size();
+	const size_t messages = t.control().size();
 	EXPECT_EQ(t.receive(), 0u);
 	EXPECT_EQ(t.rx.stats().errors, 1u);
 	EXPECT_EQ(t.completed(), (Ids{3}));
-	EXPECT_EQ(t.control.size(), messages + 1);
+	EXPECT_EQ(t.control().size(), messages + 1);
 	EXPECT_FALSE(t.rx.broken());
 }
 
@@ -220,14 +220,14 @@ TEST(RxMalformed, ControlMessagesOutsideTheBuffer)
 	const auto good = t.host.place(Bytes(20, 7));
 	t.host.send_ranges(4, {{20, 65530}, {7, 0}, {0xffffffff, 8}, good, {0, 0}}, -1, 1);
 	t.rx.scan(false);
-	EXPECT_EQ(t.control.size(), 1u);
+	EXPECT_EQ(t.control().size(), 1u);
 	EXPECT_EQ(t.rx.stats().errors, 4u);
 	EXPECT_EQ(t.completed(), (Ids{4}));
 	const auto large =
 		t.host.place(Bytes(10000, 1)); /* shown only as far as anybody may look */
 	t.host.send_ranges(5, {large}, -1, 1);
 	t.rx.scan(false);
-	EXPECT_LE(std::get<2>(t.control.at(1)).size(), 4096u);
+	EXPECT_LE(std::get<2>(t.control().at(1)).size(), 4096u);
 }
 
 TEST(RxMalformed, TransmitCompletions)

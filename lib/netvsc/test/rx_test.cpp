@@ -169,14 +169,14 @@ TEST(Rx, CompletionsAndControlMessagesInOrder)
 	t.host.send_messages(3, {Bytes(20, 7), Bytes(12, 9)}, 1);
 	t.host.send_frames(4, 1);
 	EXPECT_EQ(t.receive(), 1u);
-	ASSERT_EQ(t.control.size(), 4u);
-	EXPECT_EQ(std::get<0>(t.control[0]), 'c');
-	EXPECT_EQ(std::get<1>(t.control[0]), control | 5);
-	EXPECT_EQ(get32(std::get<2>(t.control[0]), 0), 102u);
-	EXPECT_EQ(std::get<0>(t.control[1]), 'm');
-	EXPECT_EQ(get32(std::get<2>(t.control[1]), 8), 2u);
-	EXPECT_EQ(std::get<2>(t.control[2]), Bytes(20, 7));
-	EXPECT_EQ(std::get<2>(t.control[3]), Bytes(12, 9));
+	ASSERT_EQ(t.control().size(), 4u);
+	EXPECT_EQ(std::get<0>(t.control()[0]), 'c');
+	EXPECT_EQ(std::get<1>(t.control()[0]), control | 5);
+	EXPECT_EQ(get32(std::get<2>(t.control()[0]), 0), 102u);
+	EXPECT_EQ(std::get<0>(t.control()[1]), 'm');
+	EXPECT_EQ(get32(std::get<2>(t.control()[1]), 8), 2u);
+	EXPECT_EQ(std::get<2>(t.control()[2]), Bytes(20, 7));
+	EXPECT_EQ(std::get<2>(t.control()[3]), Bytes(12, 9));
 	EXPECT_EQ(t.completed(), (Ids{3, 4}));
 	EXPECT_EQ(t.rx.stats().errors, 0u);
 }
@@ -190,17 +190,17 @@ TEST(Rx, ScanTakesWhatIsBehindFramesAndReceiveDoesNotAgain)
 	t.host.send_frames(3, 2, 2);
 	t.wire.sender.send(0xb, uint64_t{1} << 63, {}, nvsp_message({102, 1}));
 	t.rx.scan(false);
-	EXPECT_EQ(t.control.size(), 3u);
+	EXPECT_EQ(t.control().size(), 3u);
 	EXPECT_EQ(t.completed(), (Ids{2}));
 	t.rx.scan(false);
-	EXPECT_EQ(t.control.size(), 3u);
+	EXPECT_EQ(t.control().size(), 3u);
 	t.wire.sender.send(6, 0, {}, nvsp_message({128, 0, 2}));
 	EXPECT_EQ(t.receive(1), 1u); /* within the first packet */
 	t.rx.scan(false);
-	EXPECT_EQ(t.control.size(), 4u);
+	EXPECT_EQ(t.control().size(), 4u);
 	t.wire.sender.send(6, 0, {}, nvsp_message({128, 1, 3})); /* not seen by a scan */
 	EXPECT_EQ(t.receive(), 3u);
-	EXPECT_EQ(t.control.size(), 5u);
+	EXPECT_EQ(t.control().size(), 5u);
 	EXPECT_EQ(t.completed(), (Ids{1, 3}));
 	for (uint32_t i = 0; i < 4; i++)
 		EXPECT_EQ(t.data[i], pattern(60, i));
@@ -213,8 +213,80 @@ TEST(Rx, ScanFreesWhatIsDealtWith)
 	for (int i = 0; i < 200; i++) { /* nobody ever receives */
 		ASSERT_TRUE(t.wire.sender.send(6, 0, {}, nvsp_message({128, 1, 2})));
 		t.rx.scan(false);
+		ASSERT_EQ(t.control().size(), static_cast<size_t>(i) + 1);
 	}
-	EXPECT_EQ(t.control.size(), 200u);
+}
+
+/* Frames must not wait for a session that does not look, and a scan loses nothing. */
+TEST(Rx, MessagesThatTheInboxHasNoRoomForHoldNoFramesUp)
+{
+	RxFixture t;
+	const auto send = [&](uint32_t count) {
+		for (uint32_t i = 0; i < count; i++)
+			t.wire.sender.send(6, 0, {}, nvsp_message({128, 1, i}));
+	};
+	send(Inbox::kEntries + 10);
+	t.host.send_messages(2, {Bytes(20, 7)}, 1);
+	t.host.send_frames(3, 2);
+	t.rx.scan(false);
+	EXPECT_EQ(t.control().size(), Inbox::kEntries);
+	t.rx.scan(false);
+	EXPECT_EQ(t.control().size(), Inbox::kEntries + 11);
+	EXPECT_EQ(t.rx.stats().errors, 0u);
+	EXPECT_EQ(t.receive(), 2u);
+
+	send(Inbox::kEntries + 10);
+	t.host.send_frames(4, 2);
+	EXPECT_EQ(t.receive(), 2u);
+	EXPECT_EQ(t.rx.stats().errors, 10u);
+	EXPECT_EQ(t.control().size(), 2 * Inbox::kEntries + 11);
+	EXPECT_EQ(t.completed(), (Ids{2, 3, 4}));
+}
+
+/* A gate as a burst of another process brings. */
+struct ForeignGate {
+	static constexpr bool kForeign = true;
+	static uint32_t owner() { return 7; }
+	bool operator()() const { return *generation == mine; }
+	const uint32_t* generation;
+	uint32_t mine;
+};
+
+TEST(Rx, ClosedGateLetsNothingThrough)
+{
+	RxFixture t;
+	Tx tx(t.wire.channel, t.wire.tx_lock, {});
+	t.host.send_frames(1, 2);
+	t.wire.sender.send(6, 0, {}, nvsp_message({128, 1, 2}));
+	uint32_t generation = 5;
+	uint32_t got = 0;
+	const auto receive = [&](uint32_t mine) {
+		return t.rx.receive(
+			~0u,
+			[&](const Frame&) {
+				/* The lock says who is in: nobody else gets it. */
+				EXPECT_FALSE(t.wire.rx_lock.try_lock());
+				EXPECT_FALSE(t.wire.rx_lock.take_from(6));
+				got++;
+				return true;
+			},
+			[](Hold*) {}, ForeignGate{&generation, mine});
+	};
+	for (const uint32_t mine : {0u, 4u, 6u}) {
+		EXPECT_EQ(receive(mine), 0u);
+		t.rx.scan(false, ForeignGate{&generation, mine});
+		EXPECT_TRUE(t.control().empty());
+		EXPECT_FALSE(tx.begin(ForeignGate{&generation, mine}));
+		EXPECT_TRUE(t.wire.tx_lock.try_lock()) << "there is no burst to end";
+		t.wire.tx_lock.unlock();
+	}
+	EXPECT_EQ(got, 0u);
+	EXPECT_TRUE(tx.begin(ForeignGate{&generation, 5}));
+	EXPECT_TRUE(t.wire.tx_lock.take_from(7));
+	EXPECT_EQ(receive(5), 2u);
+	EXPECT_EQ(got, 2u);
+	EXPECT_EQ(t.control().size(), 1u);
+	EXPECT_TRUE(t.wire.rx_lock.try_lock());
 }
 
 TEST(Rx, StarvingScanDropsTheOldestWhenTheRingIsFull)
@@ -251,7 +323,7 @@ TEST(Rx, StarvingScanDropsNothingIfItFoundACompletion)
 	while (t.host.send_frames(2, 3))
 		;
 	t.rx.scan(true);
-	EXPECT_EQ(t.control.size(), 1u);
+	EXPECT_EQ(t.control().size(), 1u);
 	EXPECT_EQ(t.rx.stats().missed, 0u);
 }
 
@@ -347,6 +419,7 @@ TEST(Rx, RandomOperationsKeepEverythingInOrder)
 				break;
 			case 2:
 				t.rx.scan(false);
+				t.control();
 				break;
 			case 3: {
 				const Ids some = t.completed();
@@ -368,7 +441,7 @@ TEST(Rx, RandomOperationsKeepEverythingInOrder)
 		for (uint32_t i = 0; i < sent; i++)
 			ASSERT_EQ(t.data[i], pattern(60, i));
 		EXPECT_EQ(got, expected);
-		EXPECT_EQ(t.control.size(), messages);
+		EXPECT_EQ(t.control().size(), messages);
 		EXPECT_EQ(t.rx.stats().errors, 0u);
 	}
 }

@@ -183,7 +183,7 @@ TEST(SessionQueues, AsManyAsTheHostGrants)
 	EXPECT_EQ(t.session.queue_count(), 4u);
 	EXPECT_EQ(get32(t.host.nvsp.at(0), 4), 1u);
 	EXPECT_EQ(get32(t.host.nvsp.at(0), 8), 7u);
-	EXPECT_EQ(&t.session.queue(3).channel, &t.host.subchannels[2]->channel);
+	EXPECT_EQ(t.session.queue(3).channel, &t.host.subchannels[2]->channel);
 	ASSERT_FALSE(t.session.open_queues(2)); /* never fewer */
 	EXPECT_EQ(t.session.queue_count(), 4u);
 	EXPECT_EQ(t.session.open_queues(65).code, EINVAL);

@@ -20,6 +20,20 @@ TEST(SpinLock, TryLockTellsWhetherItIsHeld)
 }
 
 /* A race detector looks at the counter, too. */
+TEST(SpinLock, IsTakenFromItsDeadOwnerOnly)
+{
+	SpinLock lock;
+	EXPECT_FALSE(lock.take_from(3));
+	EXPECT_TRUE(lock.try_lock(3));
+	EXPECT_FALSE(lock.try_lock(2));
+	EXPECT_FALSE(lock.take_from(2));
+	EXPECT_FALSE(lock.try_lock(2));
+	EXPECT_TRUE(lock.take_from(3));
+	EXPECT_TRUE(lock.try_lock(2));
+	lock.unlock();
+	EXPECT_TRUE(lock.try_lock());
+}
+
 TEST(SpinLockThreads, GuardsWhatItGuards)
 {
 	constexpr int kRounds = 20000;
