@@ -30,6 +30,7 @@ Error Session::connect(const SessionConfig& config)
 	config_ = config;
 	info_ = {};
 	rss_enabled_ = false;
+	offload_ = {};
 	if (Error error = device_.open(config.timeout))
 		return error;
 	queues_.push_back(
@@ -348,8 +349,12 @@ Error Session::set_offload(const OffloadConfig& config)
 	if (info_.offload == OffloadCapabilities{})
 		return {};
 	const std::vector<uint8_t> parameters = offload_parameters(config, info_.nvsp_version);
-	return set(rndis::kOidOffloadParameters, parameters.data(),
-		   static_cast<uint32_t>(parameters.size()));
+	if (Error error = set(rndis::kOidOffloadParameters, parameters.data(),
+			      static_cast<uint32_t>(parameters.size())))
+		return error;
+	std::lock_guard lock(inbox_);
+	offload_ = config;
+	return {};
 }
 
 Error Session::set_mac(const std::array<uint8_t, 6>& mac)
