@@ -146,6 +146,8 @@ class Rx {
 	const RxStats& stats() const { return stats_; }
 	/** Frames may be waiting, without taking the lock. */
 	bool maybe_nonempty() const { return channel_->rx.maybe_nonempty(); }
+	/** Moves when somebody reads the ring; without the lock. */
+	uint32_t position() const { return channel_->rx.position(); }
 
       private:
 	static constexpr uint32_t kBounceSize = 8192; /* a packet that wraps: 1,000 ranges */

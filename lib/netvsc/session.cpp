@@ -74,6 +74,7 @@ Error Session::connect(const SessionConfig& config)
 	config_ = config;
 	info_ = {};
 	rss_enabled_ = false;
+	offload_ = {};
 	if (Error error = device_.open(config.timeout))
 		return error;
 	Error error = open_queue(0, device_.primary());
@@ -397,8 +398,17 @@ Error Session::set_offload(const OffloadConfig& config)
 	if (info_.offload == OffloadCapabilities{})
 		return {};
 	const std::vector<uint8_t> parameters = offload_parameters(config, info_.nvsp_version);
-	return set(rndis::kOidOffloadParameters, parameters.data(),
-		   static_cast<uint32_t>(parameters.size()));
+	{
+		/* The host indicates the change, maybe before its answer is looked at. */
+		std::lock_guard lock(inbox_);
+		offload_ = {};
+	}
+	if (Error error = set(rndis::kOidOffloadParameters, parameters.data(),
+			      static_cast<uint32_t>(parameters.size())))
+		return error;
+	std::lock_guard lock(inbox_);
+	offload_ = config;
+	return {};
 }
 
 Error Session::set_mac(const std::array<uint8_t, 6>& mac)

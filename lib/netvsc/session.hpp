@@ -90,7 +90,12 @@ struct SessionState {
 
 class Session final {
       public:
-	enum class Event { kLink, kVf };
+	enum class Event {
+		kLink,	  /**< up, down, or of another speed */
+		kNetwork, /**< the link stayed up, but leads elsewhere: addresses may be stale */
+		kOffload, /**< the host does no longer what set_offload() asked for */
+		kVf,
+	};
 
 	explicit Session(vmbus::Device& device);
 	/** @param state and what `memory` gives may be shared by several processes */
@@ -134,6 +139,12 @@ class Session final {
 	/** @param slot of an eventfd that says when take_messages() has something; 0 = none */
 	void set_wake(uint32_t slot) { state_.inbox.set_wake(slot); }
 
+	/**
+	 * For a timer: as poll(), but leaves a ring alone that somebody reads. What the host says
+	 * is so noticed by the second call at the latest, although nobody receives.
+	 */
+	void tend();
+
 	bool link_up() const { return link_up_.load(std::memory_order_relaxed); }
 	uint64_t speed_bps() const { return speed_bps_.load(std::memory_order_relaxed); }
 
@@ -151,12 +162,13 @@ class Session final {
 	Error set(uint32_t oid, const void* data, uint32_t length);
 
       private:
-	/* What has come, with inbox_ held. Events are told when it is not any more. */
-	using Events = std::vector<Event>;
+	/* What has come. With inbox_ held; events are told when it is not any more. */
 	void on_completion(const Inbox::Entry& entry);
-	void on_message(const Inbox::Entry& entry, Events& events);
-	void on_rndis(const Inbox::Entry& entry, Events& events);
-	void indication(const uint8_t* message, uint32_t length, Events& events);
+	void on_message(const Inbox::Entry& entry);
+	void on_rndis(const Inbox::Entry& entry);
+	void indication(const uint8_t* message, uint32_t length);
+	void offload_indication(const uint8_t* data, uint32_t length);
+	void tell(Event event) { events_.push_back(event); }
 
 	void end();
 	Error open_queue(uint32_t index, vmbus::Channel& channel);
@@ -201,9 +213,11 @@ class Session final {
 	std::atomic<bool> link_up_{false};
 	std::atomic<uint64_t> speed_bps_{0};
 	std::mutex control_; /* one command at a time */
+	uint32_t tended_at_ = 0;
 
 	std::mutex inbox_; /* guards what follows; never held while waiting for the host */
 	std::function<void(Event)> on_event_;
+	std::vector<Event> events_; /* yet to be told */
 	uint64_t awaited_id_ = 0;
 	bool completed_ = false;
 	nvsp::Message completion_{};
@@ -212,6 +226,7 @@ class Session final {
 	uint32_t awaited_type_ = 0;
 	bool answered_ = false;
 	bool link_indicated_ = false; /* since the last answer */
+	OffloadConfig offload_;	      /* that the host agreed to */
 	std::vector<uint8_t> answer_;
 };
 

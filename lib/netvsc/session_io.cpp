@@ -311,7 +311,7 @@ void Session::poll()
 
 void Session::take_messages()
 {
-	Events events;
+	std::vector<Event> events;
 	std::function<void(Event)> on_event;
 	{
 		std::lock_guard lock(inbox_);
@@ -323,13 +323,14 @@ void Session::take_messages()
 				on_completion(entry);
 				break;
 			case Inbox::Kind::kMessage:
-				on_message(entry, events);
+				on_message(entry);
 				break;
 			case Inbox::Kind::kRndis:
-				on_rndis(entry, events);
+				on_rndis(entry);
 				break;
 			}
 		});
+		events = std::exchange(events_, {});
 		on_event = on_event_;
 	}
 	if (on_event)
@@ -347,13 +348,13 @@ void Session::on_completion(const Inbox::Entry& entry)
 	completed_ = true;
 }
 
-void Session::on_message(const Inbox::Entry& entry, Events& events)
+void Session::on_message(const Inbox::Entry& entry)
 {
 	if (entry.length >= 12 && read_u32(entry.data) == nvsp::kSendVfAssociation)
-		events.push_back(Event::kVf);
+		tell(Event::kVf);
 }
 
-void Session::on_rndis(const Inbox::Entry& entry, Events& events)
+void Session::on_rndis(const Inbox::Entry& entry)
 {
 	const uint8_t* message = entry.data;
 	const uint32_t length = entry.length;
@@ -363,7 +364,7 @@ void Session::on_rndis(const Inbox::Entry& entry, Events& events)
 	const uint32_t size = std::min(read_u32(message + 4), length);
 	const uint32_t request_id = read_u32(message + 8);
 	if (type == rndis::kIndicateStatus) {
-		indication(message, size, events);
+		indication(message, size);
 	} else if (type == rndis::kKeepalive) {
 		answer_keepalive(request_id);
 	} else {
@@ -376,16 +377,69 @@ void Session::on_rndis(const Inbox::Entry& entry, Events& events)
 	}
 }
 
-void Session::indication(const uint8_t* message, uint32_t length, Events& events)
+void Session::indication(const uint8_t* message, uint32_t length)
 {
-	if (length < sizeof(rndis::IndicateStatus) - 8)
+	if (length < offsetof(rndis::IndicateStatus, buffer_length))
 		return;
 	const uint32_t status = read_u32(message + offsetof(rndis::IndicateStatus, status));
-	if (status != rndis::kStatusMediaConnect && status != rndis::kStatusMediaDisconnect)
+	const uint8_t* data = nullptr;
+	uint32_t size = 0;
+	if (length >= sizeof(rndis::IndicateStatus)) {
+		const uint64_t at = uint64_t{read_u32(message + offsetof(rndis::IndicateStatus,
+									 buffer_offset))} +
+				    rndis::kOffsetBase;
+		size = read_u32(message + offsetof(rndis::IndicateStatus, buffer_length));
+		if (at + size > length)
+			return;
+		data = message + at;
+	}
+	switch (status) {
+	case rndis::kStatusMediaConnect:
+	case rndis::kStatusMediaDisconnect:
+		link_up_.store(status == rndis::kStatusMediaConnect, std::memory_order_relaxed);
+		link_indicated_ = true;
+		break;
+	case rndis::kStatusLinkSpeedChange:
+		if (size < 4)
+			return;
+		speed_bps_.store(uint64_t{read_u32(data)} * 100, std::memory_order_relaxed);
+		break;
+	case rndis::kStatusNetworkChange:
+		tell(Event::kNetwork);
 		return;
-	link_up_.store(status == rndis::kStatusMediaConnect, std::memory_order_relaxed);
-	link_indicated_ = true;
-	events.push_back(Event::kLink);
+	case rndis::kStatusOffloadConfig:
+		offload_indication(data, size);
+		return;
+	default:
+		return;
+	}
+	tell(Event::kLink);
+}
+
+/* Comes after each set_offload(), too, saying what was asked for. */
+void Session::offload_indication(const uint8_t* data, uint32_t length)
+{
+	const OffloadCapabilities now = parse_offload_capabilities(data, length);
+	if ((offload_.tx_checksum & ~now.tx_checksum) == 0 &&
+	    (offload_.rx_checksum & ~now.rx_checksum) == 0 &&
+	    (!offload_.lso4 || now.lso4_max != 0) && (!offload_.lso6 || now.lso6_max != 0))
+		return;
+	tell(Event::kOffload);
+}
+
+void Session::tend()
+{
+	{
+		std::unique_lock lock(control_, std::try_to_lock);
+		if (lock && connected_) {
+			Rx& rx = state_.queues[0].rx;
+			const uint32_t position = rx.position();
+			if (position == tended_at_ && rx.maybe_nonempty())
+				rx.scan(false);
+			tended_at_ = position;
+		}
+	}
+	take_messages();
 }
 
 /*

@@ -171,8 +171,9 @@ static int close(rte_eth_dev* dev)
 	dev->data->mac_addrs = nullptr; /* part of the port */
 	dev->data->dev_private = nullptr;
 	dev->process_private = nullptr;
-	port->bus_device.driver_data = nullptr;
+	BusDevice& device = port->bus_device;
 	delete port;
+	device.driver_data = nullptr; /* the bus may drop the device at once */
 	return 0;
 }
 
@@ -263,7 +264,7 @@ static int probe(BusDevice& device)
 
 static void remove(BusDevice& device)
 {
-	auto* port = static_cast<Port*>(device.driver_data);
+	auto* port = static_cast<Port*>(device.driver_data.load());
 	if (port == nullptr)
 		return; /* the application closed the port already */
 	const uint16_t id = port->ethdev->data->port_id;
@@ -273,7 +274,7 @@ static void remove(BusDevice& device)
 
 static void gone(BusDevice& device)
 {
-	auto* port = static_cast<Port*>(device.driver_data);
+	auto* port = static_cast<Port*>(device.driver_data.load());
 	if (port != nullptr)
 		device_gone(*port);
 }

@@ -122,6 +122,7 @@ struct Port {
 	bool mac_changed = false;	  /**< by the application: again after each connect */
 	std::atomic<bool> gone{false};	  /**< read by every burst */
 	std::atomic<bool> running{false}; /**< from start to stop */
+	std::atomic<uint32_t> events{0}; /**< bits of Session::Event that the application is told */
 	std::mutex link_lock; /**< one link_update() at a time; and the interrupts' descriptors */
 	rte_intr_handle* interrupts =
 		nullptr; /**< of the receive queues, once they were asked for */
