@@ -168,6 +168,8 @@ Error Session::negotiate_version()
 		config.type = nvsp::kSendNdisConfig;
 		config.ndis_config.mtu = config_.mtu + kEthernetHeader;
 		config.ndis_config.capabilities = nvsp::kCap8021q;
+		if (info_.nvsp_version >= nvsp::kVersion61)
+			config.ndis_config.capabilities |= nvsp::kCapRsc;
 		if (Error error = send_message(config, 0))
 			return error;
 	}

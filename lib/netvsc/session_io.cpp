@@ -422,7 +422,8 @@ void Session::offload_indication(const uint8_t* data, uint32_t length)
 	const OffloadCapabilities now = parse_offload_capabilities(data, length);
 	if ((offload_.tx_checksum & ~now.tx_checksum) == 0 &&
 	    (offload_.rx_checksum & ~now.rx_checksum) == 0 &&
-	    (!offload_.lso4 || now.lso4_max != 0) && (!offload_.lso6 || now.lso6_max != 0))
+	    (!offload_.lso4 || now.lso4_max != 0) && (!offload_.lso6 || now.lso6_max != 0) &&
+	    (!offload_.rsc4 || now.rsc4) && (!offload_.rsc6 || now.rsc6))
 		return;
 	tell(Event::kOffload);
 }

@@ -2,7 +2,7 @@
 /* A port's life: probe, configure, start, stop, close. */
 #include <mutex>
 
-#include "hold_mbuf.hpp"
+#include "lro.hpp"
 #include "netvsc.hpp"
 #include "vmbus/guid.hpp"
 
@@ -46,6 +46,7 @@ static int info_get(rte_eth_dev* dev, rte_eth_dev_info* info)
 	info->max_mtu = port.session.info().nvsp_version >= nvsp::kVersion2 ? kMaxMtu : 1500;
 	info->min_rx_bufsize = 64;
 	info->max_rx_pktlen = info->max_mtu + kEthernetHeader + kVlanTag;
+	info->max_lro_pkt_size = kMaxJoined;
 	const RssCapabilities& rss = port.session.info().rss;
 	info->max_rx_queues = info->max_tx_queues = static_cast<uint16_t>(rss.queues);
 	info->reta_size = static_cast<uint16_t>(rss.table_size);
@@ -135,8 +136,7 @@ static int stop(rte_eth_dev* dev)
 		return 0;
 	}
 	for (uint16_t i = 0; i < dev->data->nb_rx_queues; i++)
-		if (RxQueue* q = rx_queue(*dev->data, i); q->rx != nullptr)
-			q->rx->discard(drop_hold);
+		discard(*rx_queue(*dev->data, i));
 	return 0;
 }
 

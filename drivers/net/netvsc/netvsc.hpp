@@ -54,7 +54,10 @@ struct alignas(64) RxQueue {
 	uint16_t stash_count = 0;
 	uint16_t port_id = 0;
 	uint64_t no_mbuf = 0;
-	uint64_t too_long = 0;		 /**< frames dropped because they do not fit an mbuf */
+	uint64_t too_long = 0;	    /**< frames dropped because they fit no mbuf or no packet */
+	rte_mbuf* joined = nullptr; /**< parts of a packet whose last one is yet to come */
+	rte_mbuf* joined_last = nullptr; /**< last segment of it */
+	uint64_t merged = 0;		 /**< frames that are not packets of their own */
 	const uint8_t* buffer = nullptr; /**< the receive buffer, for external mbufs */
 	rte_iova_t buffer_iova = RTE_BAD_IOVA;
 	rte_mbuf* stash[64]; /**< allocated in bulk, not yet used */
@@ -69,6 +72,7 @@ struct alignas(64) RxQueue {
 	RxStats base;	       /**< at the last reset */
 	uint64_t no_mbuf_base = 0;
 	uint64_t too_long_base = 0;
+	uint64_t merged_base = 0;
 };
 
 struct alignas(64) TxQueue {
@@ -171,6 +175,9 @@ bool drain(Port& port, vmbus::Milliseconds timeout);
 bool drain(TxQueue& queue, vmbus::Milliseconds timeout);
 /** How long the host may take to read what was sent before a queue or the port stops. */
 inline constexpr vmbus::Milliseconds kDrainTimeout{2000};
+
+/** Drops the frames that wait, of which nobody will ask. */
+void discard(RxQueue& queue);
 
 /* queue_state.cpp */
 int rx_queue_start(rte_eth_dev* dev, uint16_t id);

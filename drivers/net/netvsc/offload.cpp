@@ -21,6 +21,9 @@ constexpr ChecksumOffload kChecksums[] = {
 	{RTE_ETH_RX_OFFLOAD_UDP_CKSUM, RTE_ETH_TX_OFFLOAD_UDP_CKSUM, kChecksumUdp4 | kChecksumUdp6},
 };
 
+/* Hosts join only what they verified: the checksums in it are those of its parts. */
+constexpr uint32_t kJoinedChecksums = kChecksumIp4 | kChecksumTcp4 | kChecksumTcp6;
+
 /* Tags travel beside the frame since NVSP 2, where the guest announces that it can. */
 bool has_tags(const HostInfo& host)
 {
@@ -39,6 +42,9 @@ uint64_t rx_offloads_of(const HostInfo& host)
 	for (const ChecksumOffload& c : kChecksums)
 		if ((host.offload.rx_checksum & c.host) == c.host)
 			offloads |= c.rx;
+	if (host.offload.rsc4 && host.offload.rsc6 &&
+	    (host.offload.rx_checksum & kJoinedChecksums) == kJoinedChecksums)
+		offloads |= RTE_ETH_RX_OFFLOAD_TCP_LRO;
 	return offloads;
 }
 
@@ -72,6 +78,10 @@ Error apply_offloads(Port& port)
 		/* Segments get new checksums in any case. */
 		config.tx_checksum |= kChecksumIp4 | kChecksumTcp4 | kChecksumTcp6;
 	}
+	if ((rx & RTE_ETH_RX_OFFLOAD_TCP_LRO) != 0) {
+		config.rsc4 = config.rsc6 = true;
+		config.rx_checksum |= kJoinedChecksums;
+	}
 	return port.session.set_offload(config);
 }
 
@@ -80,7 +90,7 @@ uint32_t wanted_info(uint64_t offloads)
 	uint32_t wanted = 0;
 	if ((offloads & RTE_ETH_RX_OFFLOAD_RSS_HASH) != 0)
 		wanted |= Frame::kHash;
-	if ((offloads & RTE_ETH_RX_OFFLOAD_CHECKSUM) != 0)
+	if ((offloads & (RTE_ETH_RX_OFFLOAD_CHECKSUM | RTE_ETH_RX_OFFLOAD_TCP_LRO)) != 0)
 		wanted |= Frame::kChecksum;
 	if ((offloads & RTE_ETH_RX_OFFLOAD_VLAN_STRIP) != 0)
 		wanted |= Frame::kVlan;
