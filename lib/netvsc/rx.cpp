@@ -246,11 +246,8 @@ void Rx::drop_oldest(uint32_t owner)
 	}
 }
 
-uint32_t Rx::waiting(uint32_t enough)
+uint32_t Rx::waiting_locked(uint32_t enough)
 {
-	if (!channel_->rx.maybe_nonempty())
-		return 0;
-	lock_->lock();
 	channel_->rx.refresh();
 	uint32_t frames = 0;
 	PacketView view;
@@ -263,7 +260,6 @@ uint32_t Rx::waiting(uint32_t enough)
 			frames += at == 0 ? transfer.count - std::min(transfer.count, next_range_)
 					  : transfer.count;
 	}
-	lock_->unlock();
 	return frames;
 }
 

@@ -133,7 +133,15 @@ class Rx {
 	}
 
 	/** Frames in the ring, counted up to about `enough`. */
-	uint32_t waiting(uint32_t enough);
+	template <class Gate = OpenGate> uint32_t waiting(uint32_t enough, Gate gate = {})
+	{
+		if (!Gate::kForeign && !maybe_nonempty())
+			return 0;
+		lock_->lock(gate.owner());
+		const uint32_t frames = gate() ? waiting_locked(enough) : 0;
+		lock_->unlock();
+		return frames;
+	}
 
 	/**
 	 * The caller is about to sleep until the channel's event_fd is readable.
@@ -171,6 +179,7 @@ class Rx {
 	void take_other(const vmbus::PacketView& view);
 	bool for_inbox(const vmbus::PacketView& view) const;
 	void put(Inbox::Kind kind, uint64_t id, const uint8_t* data, uint32_t length);
+	uint32_t waiting_locked(uint32_t enough);
 	void scan_locked(bool starving, uint32_t owner);
 	void drop_oldest(uint32_t owner);
 	static uint64_t range_at(const Transfer& t, uint32_t i)

@@ -39,13 +39,16 @@ Session::~Session()
 {
 	disconnect();
 	for (Queue& queue : state_.queues)
-		queue.make_tx();
+		if (queue.idle())
+			queue.make_tx();
 	device_.set_channel_place(nullptr);
 }
 
 Error Session::open_queue(uint32_t index, vmbus::Channel& channel)
 {
 	Queue& queue = state_.queues[index];
+	if (!queue.idle())
+		return {EBUSY, "a process of an earlier session does not come out of a burst"};
 	try {
 		queue.make_rx(channel, queue.rx_lock, queue.tx_lock,
 			      index == 0 ? &state_.inbox : nullptr, &memory_);
@@ -63,7 +66,8 @@ void Session::close_queues()
 {
 	for (; queue_count_ != 0; queue_count_--) {
 		Queue& queue = state_.queues[queue_count_ - 1];
-		queue.make_rx();
+		if (queue.idle()) /* else it is left to who is in it, for good */
+			queue.make_rx();
 		queue.channel = nullptr;
 	}
 }

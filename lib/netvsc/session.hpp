@@ -69,6 +69,17 @@ struct Queue {
 	Tx tx;
 	vmbus::Channel place; /**< where the device puts its channel */
 
+	/** @return false: somebody is in a burst, in whatever process */
+	bool idle()
+	{
+		for (vmbus::SpinLock* lock : {&rx_lock, &tx_lock}) {
+			if (!lock->try_lock())
+				return false;
+			lock->unlock();
+		}
+		return true;
+	}
+
 	/** A pipeline in the old one's place. Nobody is in it: see OpenGate. */
 	template <class... Arguments> void make_rx(Arguments&&... arguments)
 	{

@@ -72,6 +72,7 @@ class SpinLock {
 	}
 	void unlock() { __atomic_store_n(&owner_, 0u, __ATOMIC_RELEASE); }
 
+	bool held_by(uint32_t owner) const { return load_once(&owner_) == owner; }
 	/** The process `owner` is dead. @return whether it had the lock, which is free now */
 	bool take_from(uint32_t owner)
 	{

@@ -34,6 +34,12 @@ const Driver* find_driver(const Guid& class_id)
 	return nullptr;
 }
 
+void for_each_driver(const std::function<void(const Driver&)>& what)
+{
+	for (const Driver* driver : drivers())
+		what(*driver);
+}
+
 static int scan();
 
 /* The host knows guest-physical addresses only. */

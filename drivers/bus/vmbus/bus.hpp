@@ -8,6 +8,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -43,9 +44,24 @@ struct Driver {
 	void (*gone)(BusDevice& device);
 	/** Which keys of the device's arguments are the driver's. Null-terminated. */
 	const char* const* arg_keys;
+
+	/** In the primary process: another one ended, maybe in the middle of a burst. */
+	void (*process_left)(uint32_t id);
+	/* In secondary processes */
+	/** This process is called `id` in locks from now on. */
+	void (*joined)(uint32_t id);
+	/** Takes the primary's ports over that belong to `parent`. @return how many, or an errno */
+	int (*attach)(rte_device& parent);
+	/** Gives them back. */
+	void (*detach)(rte_device& parent);
+	/** The primary changed something, and waits until this process knows. */
+	void (*refresh)();
+	/** The primary is gone, or does not count on this process any more. */
+	void (*lose)();
 };
 
 void register_driver(const Driver& driver);
 const Driver* find_driver(const Guid& class_id);
+void for_each_driver(const std::function<void(const Driver&)>& what);
 
 } // namespace vmbus::bus

@@ -16,6 +16,7 @@
 #include "link.hpp"
 #include "log.hpp"
 #include "netvsp/host.hpp"
+#include "processes.hpp"
 #include "vmbus/guid.hpp"
 
 namespace vmbus::bus {
@@ -162,7 +163,7 @@ Error start_local(Milliseconds timeout)
 	}
 	fresh->host.start(host_cpus());
 	std::shared_ptr<user::Connection> connection;
-	if (Error error = user::Connection::adopt(ends[0], true, timeout, connection))
+	if (Error error = user::Connection::adopt(ends[0], true, timeout, connection, &mirror()))
 		return error;
 	if (Error error = Link::create(std::move(connection), fresh->link))
 		return error;
@@ -230,7 +231,7 @@ Error probe_socket(Emulated& emulated, const Arguments& args)
 {
 	std::shared_ptr<user::Connection> connection;
 	if (Error error = user::Connection::connect(args.socket, Milliseconds(args.timeout_ms),
-						    connection))
+						    connection, &mirror()))
 		return error;
 	if (Error error = Link::create(std::move(connection), emulated.link))
 		return error;
@@ -251,17 +252,40 @@ Error probe_socket(Emulated& emulated, const Arguments& args)
 	return {};
 }
 
+/* A secondary process has the ports that the primary made of this vdev. */
+int probe_secondary(rte_vdev_device& vdev)
+{
+	const char* name = rte_vdev_device_name(&vdev);
+	const Driver* driver = find_driver(kNetvscClass);
+	uint32_t id = 0;
+	Error error;
+	if (driver == nullptr)
+		error = {ENODEV, "there is no driver for it"};
+	else
+		error = join_primary(id);
+	if (!error) {
+		driver->joined(id);
+		const int ports = driver->attach(vdev.device);
+		if (ports > 0)
+			return 0;
+		error = ports < 0 ? Error{-ports, "its ports cannot be taken over"}
+				  : Error{ENODEV, "the primary process has no ports of it"};
+	}
+	VMBUS_LOG(ERR, "%s: %s", name, error.what.c_str());
+	return -error.code;
+}
+
 int probe(rte_vdev_device* vdev)
 {
 	const char* name = rte_vdev_device_name(vdev);
-	if (rte_eal_process_type() != RTE_PROC_PRIMARY) {
-		VMBUS_LOG(ERR, "%s: secondary processes are not supported", name);
-		return -ENOTSUP;
-	}
+	if (rte_eal_process_type() != RTE_PROC_PRIMARY)
+		return probe_secondary(*vdev);
 	Arguments args;
 	auto emulated = std::make_unique<Emulated>();
 	emulated->vdev = vdev;
 	Error error = parse(rte_vdev_device_args(vdev), args);
+	if (!error)
+		error = open_to_processes();
 	if (!error)
 		error = args.socket.empty() ? probe_local(*emulated, args)
 					    : probe_socket(*emulated, args);
@@ -275,6 +299,10 @@ int probe(rte_vdev_device* vdev)
 
 int remove(rte_vdev_device* vdev)
 {
+	if (rte_eal_process_type() != RTE_PROC_PRIMARY) {
+		find_driver(kNetvscClass)->detach(vdev->device);
+		return 0;
+	}
 	auto& list = all();
 	const auto it = std::find_if(list.begin(), list.end(),
 				     [&](const auto& e) { return e->vdev == vdev; });

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Modes, MTU and link: what the application asks of the host, and what the host tells. */
+#include <sys/eventfd.h>
+
 #include "netvsc.hpp"
 
 namespace netvsc {
@@ -88,13 +90,14 @@ int mac_addr_set(rte_eth_dev* dev, rte_ether_addr* mac)
 		return 0; /* ethdev sets it at every start */
 	if (Error error = port.session.set_mac(address))
 		return failed(port, "set the MAC address", error);
+	port.shared.host.mac = address;
 	port.mac_changed = true;
 	return 0;
 }
 
 int fw_version_get(rte_eth_dev* dev, char* text, size_t size)
 {
-	const HostInfo& host = port_of(dev).session.info();
+	const HostInfo& host = shared_of(dev).host;
 	/* Versions 1 and 2 are numbers of their own; later ones are major and minor. */
 	const uint32_t v = host.nvsp_version;
 	const uint32_t major = v == nvsp::kVersion1 ? 1 : v == nvsp::kVersion2 ? 2 : v >> 16;
@@ -118,7 +121,7 @@ const uint32_t* supported_ptypes_get(rte_eth_dev*)
 /* ethdev allows it while the port is stopped only. */
 int ptypes_set(rte_eth_dev* dev, uint32_t mask)
 {
-	port_of(dev).ptype_mask = mask & kAllPtypes;
+	shared_of(dev).ptype_mask = mask & kAllPtypes;
 	return 0;
 }
 
@@ -147,6 +150,7 @@ static bool is_open(const Port& port, const rte_eth_dev* dev)
 
 static void tell_link(Port& port)
 {
+	notify_processes();
 	if (port.ethdev->data->dev_conf.intr_conf.lsc != 0)
 		rte_eth_dev_callback_process(port.ethdev, RTE_ETH_EVENT_INTR_LSC, nullptr);
 }
@@ -179,12 +183,24 @@ static void on_alarm(void* arg)
 			   port.name().c_str());
 		rte_eth_dev_callback_process(dev, RTE_ETH_EVENT_INTR_RESET, nullptr);
 	}
+	if ((events & kDamagedEvent) != 0 && is_open(port, dev)) {
+		NETVSC_LOG(ERR,
+			   "%s: a process died in a burst of it: the port must be reset, or "
+			   "stopped and started",
+			   port.name().c_str());
+		rte_eth_dev_callback_process(dev, RTE_ETH_EVENT_INTR_RESET, nullptr);
+	}
 	if (has(Session::Event::kNetwork) && is_open(port, dev))
 		tell_network(port);
 	if ((has(Session::Event::kNetwork) || has(Session::Event::kLink)) && is_open(port, dev)) {
 		link_update(dev, 0);
 		tell_link(port);
 	}
+}
+
+void schedule_events(Port& port)
+{
+	rte_eal_alarm_set(1, on_alarm, &port);
 }
 
 /* What the host says on a channel that nobody polls must be heard: keepalives, and the link. */
@@ -196,18 +212,65 @@ static void on_tick(void* arg)
 		rte_eal_alarm_set(kTickUs, on_tick, &port);
 }
 
-void watch_session(Port& port)
+/* Whoever polls the ring, in whatever process, has found a message in it. */
+static void on_wake(void* arg)
 {
+	Port& port = *static_cast<Port*>(arg);
+	uint64_t count;
+	[[maybe_unused]] const ssize_t n = ::read(port.wake_fd, &count, sizeof(count));
+	port.session.take_messages();
+}
+
+static Error open_wake(Port& port)
+{
+	port.wake_fd = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (port.wake_fd < 0)
+		return Error::system("eventfd");
+	if (Error error = port.wake_slot.take(port.wake_fd))
+		return error;
+	port.wake = rte_intr_instance_alloc(RTE_INTR_INSTANCE_F_PRIVATE);
+	if (port.wake == nullptr)
+		return {ENOMEM, "no memory for an interrupt handle"};
+	rte_intr_fd_set(port.wake, port.wake_fd);
+	rte_intr_type_set(port.wake, RTE_INTR_HANDLE_EXT);
+	if (const int rc = rte_intr_callback_register(port.wake, on_wake, &port); rc < 0)
+		return {-rc, "EAL takes no interrupt callback"};
+	vmbus::bus::mirror().add(port.wake_slot.number(), port.wake_fd);
+	port.session.set_wake(port.wake_slot.number());
+	return {};
+}
+
+static void close_wake(Port& port)
+{
+	port.session.set_wake(0);
+	if (port.wake != nullptr) {
+		rte_intr_callback_unregister_sync(port.wake, on_wake, &port);
+		vmbus::bus::mirror().remove(port.wake_slot.number());
+	}
+	rte_intr_instance_free(port.wake);
+	port.wake = nullptr;
+	port.wake_slot = {};
+	if (port.wake_fd >= 0)
+		::close(port.wake_fd);
+	port.wake_fd = -1;
+}
+
+Error watch_session(Port& port)
+{
+	if (Error error = open_wake(port))
+		return error;
 	port.session.set_on_event([&port](Session::Event event) {
 		port.events.fetch_or(1u << static_cast<uint32_t>(event));
-		rte_eal_alarm_set(1, on_alarm, &port);
+		schedule_events(port);
 	});
 	rte_eal_alarm_set(kTickUs, on_tick, &port);
+	return {};
 }
 
 void unwatch_session(Port& port)
 {
 	rte_eal_alarm_cancel(on_tick, &port);
+	close_wake(port);
 	port.session.set_on_event(nullptr);
 	rte_eal_alarm_cancel(on_alarm, &port);
 }
@@ -216,8 +279,13 @@ void device_gone(Port& port)
 {
 	rte_eth_dev* dev = port.ethdev;
 	port.gone = true;
+	for (RxQueue& q : port.shared.rx)
+		vmbus::store_relaxed(&q.generation, 0u);
+	for (TxQueue& q : port.shared.tx)
+		vmbus::store_relaxed(&q.generation, 0u);
 	wake_sleepers(port);
 	link_update(dev, 0);
+	notify_processes();
 	rte_eth_dev_callback_process(dev, RTE_ETH_EVENT_INTR_LSC, nullptr);
 	if (is_open(port, dev)) /* else it knows */
 		rte_eth_dev_callback_process(dev, RTE_ETH_EVENT_INTR_RMV, nullptr);

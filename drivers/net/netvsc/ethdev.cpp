@@ -21,14 +21,54 @@ int failed(const Port& port, const char* doing, const Error& error)
 
 Error reconnect(Port& port, uint32_t mtu)
 {
+	if (Error error = close_gates(port))
+		return error;
 	drop_pipelines(port);
+	port.damaged = false;
 	if (port.gone)
 		return {ENODEV, "the device is gone"};
 	Error error = port.session.connect(port.session_config(mtu));
-	if (error || !port.mac_changed)
-		return error;
 	const auto mac = std::to_array(port.mac.addr_bytes);
-	return port.session.info().mac == mac ? Error{} : port.session.set_mac(mac);
+	if (!error && port.mac_changed && port.session.info().mac != mac)
+		error = port.session.set_mac(mac);
+	port.shared.host = port.session.info();
+	return error;
+}
+
+/* Of this process, which is the primary. */
+template <class Do> static auto all_ports(Do&& what)
+{
+	static std::mutex mutex;
+	static auto* ports = new std::vector<Port*>; /* EAL ends after static destructors */
+	std::lock_guard lock(mutex);
+	return what(*ports);
+}
+
+void mark_damaged(const SharedPort& memory)
+{
+	all_ports([&](const std::vector<Port*>& ports) {
+		for (Port* port : ports)
+			if (&port->shared == &memory) {
+				port->damaged = true;
+				port->events.fetch_or(kDamagedEvent);
+				schedule_events(*port);
+			}
+	});
+}
+
+/* Other processes may take the port over from now on. */
+static void share(Port& port, const rte_eth_dev& dev)
+{
+	SharedPort& shared = port.shared;
+	shared.host = port.session.info();
+	std::snprintf(shared.name, sizeof(shared.name), "%s", dev.data->name);
+	std::snprintf(shared.device, sizeof(shared.device), "%s", dev.device->name);
+	for (RxQueue& q : shared.rx)
+		q.port_id = dev.data->port_id;
+	for (TxQueue& q : shared.tx)
+		q.port_id = dev.data->port_id;
+	all_ports([&port](std::vector<Port*>& ports) { ports.push_back(&port); });
+	shared.open = true;
 }
 
 static int configure(rte_eth_dev* dev)
@@ -39,23 +79,23 @@ static int configure(rte_eth_dev* dev)
 	return configure_rss(port_of(dev));
 }
 
-static int info_get(rte_eth_dev* dev, rte_eth_dev_info* info)
+int info_get(rte_eth_dev* dev, rte_eth_dev_info* info)
 {
-	const Port& port = port_of(dev);
+	const HostInfo& host = shared_of(dev).host;
 	info->min_mtu = kMinMtu;
-	info->max_mtu = port.session.info().nvsp_version >= nvsp::kVersion2 ? kMaxMtu : 1500;
+	info->max_mtu = host.nvsp_version >= nvsp::kVersion2 ? kMaxMtu : 1500;
 	info->min_rx_bufsize = 64;
 	info->max_rx_pktlen = info->max_mtu + kEthernetHeader + kVlanTag;
 	info->max_lro_pkt_size = kMaxJoined;
-	const RssCapabilities& rss = port.session.info().rss;
+	const RssCapabilities& rss = host.rss;
 	info->max_rx_queues = info->max_tx_queues = static_cast<uint16_t>(rss.queues);
 	info->reta_size = static_cast<uint16_t>(rss.table_size);
 	info->hash_key_size = rss.table_size != 0 ? kRssKeySize : 0;
 	info->flow_type_rss_offloads = rss_types_of(rss.hash_types);
 	info->max_mac_addrs = 1;
-	info->rx_offload_capa = rx_offloads_of(port.session.info());
+	info->rx_offload_capa = rx_offloads_of(host);
 	info->rx_queue_offload_capa = 0;
-	info->tx_offload_capa = tx_offloads_of(port.session.info());
+	info->tx_offload_capa = tx_offloads_of(host);
 	info->rx_desc_lim = {kMaxDescriptors, kMinDescriptors, 1, 0, 0};
 	info->tx_desc_lim = {kMaxDescriptors, kMinDescriptors, 1, UINT16_MAX, UINT16_MAX};
 	info->default_rxportconf = {32, kDefaultDescriptors, 1};
@@ -95,6 +135,7 @@ static int start(rte_eth_dev* dev)
 		dev->data->scattered_rx = 1;
 	}
 	select_burst_functions(port);
+	begin_generation(port);
 	start_queues(port);
 	port.running = true;
 	error = open_interrupts(port);
@@ -119,15 +160,26 @@ static int start(rte_eth_dev* dev)
 static int stop(rte_eth_dev* dev)
 {
 	Port& port = port_of(dev);
+	Error error = close_gates(port);
+	if (error && !port.gone) {
+		resume_queues(port);
+		return failed(port, "stop", error);
+	}
 	port.running = false;
 	stop_queues(port);
 	close_interrupts(port);
 	link_update(dev, 0);
 	if (port.gone || !port.session.connected())
 		return 0;
-	Error error = apply_filter(port);
-	if (error)
+	if (!port.damaged && (error = apply_filter(port)))
 		failed(port, "stop", error);
+	if (port.damaged) {
+		NETVSC_LOG(WARNING, "%s: a process died in a burst: connecting anew",
+			   port.name().c_str());
+		if ((error = reconnect(port, dev->data->mtu)))
+			failed(port, "connect anew", error);
+		return 0;
+	}
 	if (error || !drain(port, kDrainTimeout)) {
 		NETVSC_LOG(WARNING, "%s: the host does not complete what was sent: connecting anew",
 			   port.name().c_str());
@@ -160,7 +212,11 @@ static int close(rte_eth_dev* dev)
 	auto* port = static_cast<Port*>(dev->process_private);
 	if (port == nullptr)
 		return 0;
+	all_ports([port](std::vector<Port*>& ports) { std::erase(ports, port); });
 	unwatch_session(*port);
+	if (Error error = close_gates(*port))
+		failed(*port, "close", error);
+	end_sharing(*port);
 	drop_pipelines(*port);
 	for (uint16_t i = 0; i < dev->data->nb_rx_queues; i++)
 		rx_queue_release(dev, i);
@@ -201,7 +257,7 @@ static constexpr eth_dev_ops make_ops()
 	ops.txq_info_get = txq_info_get;
 	ops.rx_burst_mode_get = rx_burst_mode_get;
 	ops.tx_burst_mode_get = tx_burst_mode_get;
-	ops.tx_done_cleanup = tx_done_cleanup;
+	ops.tx_done_cleanup = tx_done_cleanup<OwnGate>;
 	ops.dev_supported_ptypes_get = supported_ptypes_get;
 	ops.dev_ptypes_set = ptypes_set;
 	ops.rss_hash_update = rss_hash_update;
@@ -228,32 +284,44 @@ constinit const eth_dev_ops kOps = make_ops();
 
 static int probe(BusDevice& device)
 {
-	auto port = std::make_unique<Port>(device);
+	SharedPort* shared = take_shared_port(device.device->numa_node());
+	if (shared == nullptr) {
+		NETVSC_LOG(ERR, "%s: no memory for a port", device.name.c_str());
+		return -ENOMEM;
+	}
+	auto port = std::make_unique<Port>(device, *shared);
 	if (Error error = parse_args(device.args, port->args))
 		return failed(*port, "device arguments", error);
 	if (Error error = port->session.connect(port->session_config(RTE_ETHER_MTU)))
 		return failed(*port, "connect to the host", error);
+	if (Error error = watch_session(*port)) {
+		unwatch_session(*port);
+		return failed(*port, "watch the host", error);
+	}
 	rte_eth_dev* dev = rte_eth_dev_allocate(device.name.c_str());
-	if (dev == nullptr)
+	if (dev == nullptr) {
+		unwatch_session(*port);
 		return failed(*port, "make a port",
 			      {ENOMEM, "ethdev has no room or the name is taken"});
+	}
 	const HostInfo& info = port->session.info();
 	std::memcpy(port->mac.addr_bytes, info.mac.data(), info.mac.size());
 	port->ethdev = dev;
 	dev->device = device.parent;
 	dev->dev_ops = &kOps;
 	dev->tx_pkt_prepare = tx_prepare;
-	dev->rx_queue_count = rx_queue_count;
-	dev->rx_descriptor_status = rx_descriptor_status;
-	dev->tx_descriptor_status = tx_descriptor_status;
+	dev->rx_queue_count = rx_queue_count<OwnGate>;
+	dev->rx_descriptor_status = rx_descriptor_status<OwnGate>;
+	dev->tx_descriptor_status = tx_descriptor_status<OwnGate>;
 	dev->process_private = port.get();
+	dev->data->dev_private = shared;
 	dev->data->mac_addrs = &port->mac;
 	dev->data->mtu = static_cast<uint16_t>(info.mtu);
 	dev->data->dev_flags |=
 		RTE_ETH_DEV_INTR_LSC | RTE_ETH_DEV_INTR_RMV | RTE_ETH_DEV_AUTOFILL_QUEUE_XSTATS;
 	dev->data->numa_node = device.device->numa_node();
 	device.driver_data = port.get();
-	watch_session(*port);
+	share(*port, *dev);
 	NETVSC_LOG(INFO, "%s: NVSP 0x%x, NDIS %u.%u, MTU %u, %u send sections of %u bytes",
 		   device.name.c_str(), info.nvsp_version, info.ndis_major, info.ndis_minor,
 		   info.mtu, info.section_count, info.section_size);
@@ -280,7 +348,19 @@ static void gone(BusDevice& device)
 }
 
 static const vmbus::bus::Driver kDriver = {
-	vmbus::kNetvscClass, "net_netvsc", probe, remove, gone, kArgKeys};
+	.class_id = vmbus::kNetvscClass,
+	.name = "net_netvsc",
+	.probe = probe,
+	.remove = remove,
+	.gone = gone,
+	.arg_keys = kArgKeys,
+	.process_left = process_left,
+	.joined = joined_as,
+	.attach = attach_ports,
+	.detach = detach_ports,
+	.refresh = refresh_ports,
+	.lose = lose_ports,
+};
 
 RTE_INIT(register_netvsc)
 {

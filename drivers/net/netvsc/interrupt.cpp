@@ -26,7 +26,7 @@ Error open_interrupts(Port& port)
 	if (rte_intr_vec_list_alloc(port.interrupts, "netvsc", count) != 0)
 		return {ENOMEM, "no memory for the interrupts' vectors"};
 	for (uint16_t i = 0; i < count; i++) {
-		const int fd = port.session.queue(i).channel.event_fd;
+		const int fd = port.session.queue(i).channel->event_fd;
 		if (rte_intr_vec_list_index_set(port.interrupts, i, RTE_INTR_VEC_RXTX_OFFSET + i) ||
 		    rte_intr_efds_index_set(port.interrupts, i, fd))
 			return {ENOTSUP,
@@ -43,7 +43,7 @@ void close_interrupts(Port& port)
 		return;
 	std::lock_guard lock(port.link_lock);
 	for (uint32_t i = 0; i < port.session.queue_count(); i++)
-		port.session.queue(i).channel.disarm();
+		port.session.queue(i).channel->disarm();
 	rte_intr_free_epoll_fd(port.interrupts);
 	rte_intr_nb_efd_set(port.interrupts, 0);
 	rte_intr_vec_list_free(port.interrupts);
@@ -68,19 +68,19 @@ int rx_interrupt_enable(rte_eth_dev* dev, uint16_t id)
 	if (dev->data->dev_conf.intr_conf.rxq == 0)
 		return failed(port, "enable a receive interrupt",
 			      {ENOTSUP, "the port was configured without (intr_conf.rxq)"});
-	if (q.off->load(std::memory_order_relaxed))
+	if (vmbus::load_once(&q.generation) == 0)
 		return -ENODEV;
 	if (!q.rx->arm())
-		port.session.queue(id).channel.wake();
+		port.session.queue(id).channel->wake();
 	return 0;
 }
 
 int rx_interrupt_disable(rte_eth_dev* dev, uint16_t id)
 {
 	Port& port = port_of(dev);
-	if (rx_queue(*dev->data, id)->off->load(std::memory_order_relaxed))
+	if (vmbus::load_once(&rx_queue(*dev->data, id)->generation) == 0)
 		return -ENODEV;
-	port.session.queue(id).channel.disarm();
+	port.session.queue(id).channel->disarm();
 	return 0;
 }
 

@@ -15,8 +15,10 @@
 #include <vector>
 
 #include "bus/vmbus/bus.hpp"
+#include "bus/vmbus/processes.hpp"
 #include "compat.hpp"
 #include "netvsc/session.hpp"
+#include "shared_port.hpp"
 
 extern int netvsc_logtype;
 #define NETVSC_LOG(level, fmt, ...)                                                                \
@@ -28,108 +30,48 @@ inline constexpr uint16_t kMinDescriptors = 64;
 inline constexpr uint16_t kMaxDescriptors = 4096;
 inline constexpr uint16_t kDefaultDescriptors = 512;
 
-/** Device arguments, with the C driver's names and defaults where it has them. */
-struct PortArgs {
-	uint32_t rx_copybreak = 256; /**< longest frame copied although external mbufs are on */
-	uint32_t tx_copybreak = 512; /**< longest frame copied into a send section */
-	bool rx_extmbuf_enable = false;
-	uint32_t max_nvsp = nvsp::kVersion61;
-};
 /** Null-terminated keys that parse_args() takes. */
 extern const char* const kArgKeys[];
 vmbus::Error parse_args(const std::string& text, PortArgs& args);
 
-struct Port;
-
-struct alignas(64) RxQueue {
-	Rx* rx = nullptr; /**< null until the port is started */
-	/** True: bursts do nothing. The port's `gone`, or kAlways while the queue is stopped. */
-	const std::atomic<bool>* off = nullptr;
-	rte_mempool* pool = nullptr;
-	uint64_t rearm = 0; /**< the mbuf fields that every received mbuf starts with */
-	uint32_t room = 0;  /**< bytes of data in one mbuf */
-	uint32_t copybreak = 0;
-	uint32_t wanted = 0;	 /**< Frame::Info that the application asked for */
-	uint32_t ptype_mask = 0; /**< RTE_PTYPE_* to look for; 0 = none */
-	uint16_t stash_count = 0;
-	uint16_t port_id = 0;
-	uint64_t no_mbuf = 0;
-	uint64_t too_long = 0;	    /**< frames dropped because they fit no mbuf or no packet */
-	rte_mbuf* joined = nullptr; /**< parts of a packet whose last one is yet to come */
-	rte_mbuf* joined_last = nullptr; /**< last segment of it */
-	uint64_t merged = 0;		 /**< frames that are not packets of their own */
-	const uint8_t* buffer = nullptr; /**< the receive buffer, for external mbufs */
-	rte_iova_t buffer_iova = RTE_BAD_IOVA;
-	rte_mbuf* stash[64]; /**< allocated in bulk, not yet used */
-
-	/* not for the hot path */
-	Port* port = nullptr;
-	uint16_t id = 0;
-	uint16_t descriptors = 0;
-	bool scatter = false;  /**< the application takes frames of several mbufs */
-	bool deferred = false; /**< does not start with the port */
-	RxStats past;	       /**< of pipelines that are gone */
-	RxStats base;	       /**< at the last reset */
-	uint64_t no_mbuf_base = 0;
-	uint64_t too_long_base = 0;
-	uint64_t merged_base = 0;
+/** A port's memory, until there is no port. */
+struct PortMemory {
+	explicit PortMemory(SharedPort& p) : port(p) {}
+	~PortMemory() { give_shared_port(port); }
+	PortMemory(const PortMemory&) = delete;
+	PortMemory& operator=(const PortMemory&) = delete;
+	SharedPort& port;
 };
-
-struct alignas(64) TxQueue {
-	Tx* tx = nullptr;			/**< null until the port is started */
-	Rx* rx = nullptr;			/**< of the same channel: completions come there */
-	const std::atomic<bool>* off = nullptr; /**< as RxQueue's */
-	uint32_t copybreak = 0;
-	uint32_t max_lso = 0; /**< longest TCP payload that the host segments */
-	uint32_t low = 0;     /**< with fewer free slots, completions are looked for */
-	/** Cycles when a burst first could not send all, and none could since; 0 = it is not so. */
-	uint64_t starved_since = 0;
-	uint64_t patience = 0; /**< cycles after which frames that nobody receives are dropped */
-	/** External buffers below this address are none that the host knows. */
-	rte_iova_t external_iova_min = 0;
-	uint64_t dropped = 0; /**< frames that no host would take */
-
-	/* not for the hot path */
-	Port* port = nullptr;
-	uint16_t id = 0;
-	uint16_t descriptors = 0;
-	bool deferred = false; /**< does not start with the port */
-	const rte_memzone* memory = nullptr;
-	uint32_t max_bounce = 0; /**< longest frame that the bounce buffers in it take */
-	TxStats past;
-	TxStats base;
-	uint64_t dropped_base = 0;
-};
-
-inline const std::atomic<bool> kAlways{true};
-
-/** What the application wants of receive side scaling, in DPDK's terms. */
-struct RssWanted {
-	uint64_t types = 0; /**< RTE_ETH_RSS_*; 0 = none */
-	std::array<uint8_t, kRssKeySize> key = kRssDefaultKey;
-	std::vector<uint16_t> table; /**< receive queues */
-};
-
-/** Of what rte_net_get_ptype() finds, all that is said of the outermost headers. */
-inline constexpr uint32_t kAllPtypes = RTE_PTYPE_L2_MASK | RTE_PTYPE_L3_MASK | RTE_PTYPE_L4_MASK;
 
 struct Port {
-	explicit Port(vmbus::bus::BusDevice& d) : bus_device(d), session(*d.device) {}
+	Port(vmbus::bus::BusDevice& d, SharedPort& memory)
+		: bus_device(d),
+		  hold(memory),
+		  session(*d.device, memory.session, shared_memory(d.device->numa_node()))
+	{
+	}
 
 	vmbus::bus::BusDevice& bus_device;
+	PortMemory hold;
+	SharedPort& shared = hold.port;
+	PortArgs& args = shared.args;
+	RssWanted& rss = shared.rss;
+	rte_ether_addr& mac = shared.mac;
 	Session session;
-	PortArgs args;
-	RssWanted rss;
-	uint32_t ptype_mask = kAllPtypes; /**< packet types that the application wants */
 	rte_eth_dev* ethdev = nullptr;
-	rte_ether_addr mac{};
-	bool mac_changed = false;	  /**< by the application: again after each connect */
-	std::atomic<bool> gone{false};	  /**< read by every burst */
+	bool mac_changed = false; /**< by the application: again after each connect */
+	std::atomic<bool> gone{false};
+	/** A process died in a burst: what it was in is not to be trusted. */
+	std::atomic<bool> damaged{false};
 	std::atomic<bool> running{false}; /**< from start to stop */
-	std::atomic<uint32_t> events{0}; /**< bits of Session::Event that the application is told */
+	/** Bits of Session::Event that the application is told, and kDamagedEvent. */
+	std::atomic<uint32_t> events{0};
 	std::mutex link_lock; /**< one link_update() at a time; and the interrupts' descriptors */
 	rte_intr_handle* interrupts =
-		nullptr; /**< of the receive queues, once they were asked for */
+		nullptr;  /**< of the receive queues, once they were asked for */
+	int wake_fd = -1; /**< readable when a control message was found in the ring */
+	vmbus::DescriptorSlot wake_slot;
+	rte_intr_handle* wake = nullptr;
 	const std::string& name() const { return bus_device.name; }
 	SessionConfig session_config(uint32_t mtu) const
 	{
@@ -147,7 +89,8 @@ inline TxQueue* tx_queue(const rte_eth_dev_data& data, uint16_t i)
 	return static_cast<TxQueue*>(data.tx_queues[i]);
 }
 
-inline Port& port_of(rte_eth_dev* dev)
+/** In the primary process. */
+inline Port& port_of(const rte_eth_dev* dev)
 {
 	return *static_cast<Port*>(dev->process_private);
 }
@@ -157,6 +100,9 @@ int failed(const Port& port, const char* doing, const vmbus::Error& error);
 
 /* ethdev.cpp */
 extern const eth_dev_ops kOps;
+int info_get(rte_eth_dev* dev, rte_eth_dev_info* info);
+/** A process died in a burst of the port that has this memory, if there is one. */
+void mark_damaged(const SharedPort& memory);
 /** Connects anew, with another MTU or after the host got stuck. Queues' pipelines are gone then. */
 vmbus::Error reconnect(Port& port, uint32_t mtu);
 
@@ -169,10 +115,17 @@ void rx_queue_release(rte_eth_dev* dev, uint16_t id);
 void tx_queue_release(rte_eth_dev* dev, uint16_t id);
 vmbus::Error build_pipelines(Port& port);
 void drop_pipelines(Port& port);
+/**
+ * From now on no burst of any process is in the queues, or will be until they are started.
+ * @return an error if a process does not come out of a burst; it may be stopped
+ */
+vmbus::Error close_gates(Port& port);
+vmbus::Error close_gate(Port& port, RxQueue& queue);
+vmbus::Error close_gate(Port& port, TxQueue& queue);
 /** Waits until the host has read what was sent. @return false: it did not by the deadline */
 bool drain(Port& port, vmbus::Milliseconds timeout);
 /** The same for one queue. */
-bool drain(TxQueue& queue, vmbus::Milliseconds timeout);
+bool drain(Port& port, TxQueue& queue, vmbus::Milliseconds timeout);
 /** How long the host may take to read what was sent before a queue or the port stops. */
 inline constexpr vmbus::Milliseconds kDrainTimeout{2000};
 
@@ -187,12 +140,15 @@ int tx_queue_stop(rte_eth_dev* dev, uint16_t id);
 /** Starts the queues that are not deferred; the port starts. */
 void start_queues(Port& port);
 void stop_queues(Port& port);
+/** Opens the gates of the queues that are started. */
+void resume_queues(Port& port);
 void rxq_info_get(rte_eth_dev* dev, uint16_t id, rte_eth_rxq_info* info);
 void txq_info_get(rte_eth_dev* dev, uint16_t id, rte_eth_txq_info* info);
-rx_queue_count_t rx_queue_count(void* queue);
-int rx_descriptor_status(void* queue, uint16_t offset);
-int tx_descriptor_status(void* queue, uint16_t offset);
-int tx_done_cleanup(void* queue, uint32_t count);
+/** @param Gate of bursts in this process */
+template <class Gate> rx_queue_count_t rx_queue_count(void* queue);
+template <class Gate> int rx_descriptor_status(void* queue, uint16_t offset);
+template <class Gate> int tx_descriptor_status(void* queue, uint16_t offset);
+template <class Gate> int tx_done_cleanup(void* queue, uint32_t count);
 
 /* offload.cpp */
 /** RTE_ETH_RX_OFFLOAD_* and RTE_ETH_TX_OFFLOAD_* of what the host has. */
@@ -230,7 +186,10 @@ int reta_query(rte_eth_dev* dev, rte_eth_rss_reta_entry64* entries, uint16_t siz
 /* rxtx.cpp */
 int rx_burst_mode_get(rte_eth_dev* dev, uint16_t id, rte_eth_burst_mode* mode);
 int tx_burst_mode_get(rte_eth_dev* dev, uint16_t id, rte_eth_burst_mode* mode);
+/** Decides which burst functions the port has, in all processes. */
 void select_burst_functions(Port& port);
+eth_rx_burst_t rx_burst_of(const BurstKind& kind, bool foreign);
+eth_tx_burst_t tx_burst_of(const BurstKind& kind, bool foreign);
 
 /* control.cpp */
 int promiscuous_enable(rte_eth_dev* dev);
@@ -245,9 +204,29 @@ int ptypes_set(rte_eth_dev* dev, uint32_t mask);
 int link_update(rte_eth_dev* dev, int wait);
 /** Tells the host which frames to pass, by the port's modes. */
 vmbus::Error apply_filter(Port& port);
-void watch_session(Port& port);
+vmbus::Error watch_session(Port& port);
 void unwatch_session(Port& port);
 void device_gone(Port& port);
+/** Tells the application what port.events says, soon and on the interrupt thread. */
+void schedule_events(Port& port);
+inline constexpr uint32_t kDamagedEvent = 1u << 31;
+
+/* processes.cpp */
+/** Other processes take over what the port is now. Its queues start behind this. */
+void begin_generation(Port& port);
+/** Other processes have no such port any more. */
+void end_sharing(Port& port);
+/** Other processes look at what can wait: the link. */
+void notify_processes();
+/** Of the primary: a process ended, maybe in a burst. */
+void process_left(uint32_t id);
+
+/* secondary.cpp: in the other processes; see vmbus::bus::Driver */
+void joined_as(uint32_t id);
+int attach_ports(rte_device& parent);
+void detach_ports(rte_device& parent);
+void refresh_ports();
+void lose_ports();
 
 /* stats.cpp */
 int stats_get(rte_eth_dev* dev, rte_eth_stats* stats);

@@ -120,8 +120,7 @@ uint16_t tx_prepare(void* queue, rte_mbuf** mbufs, uint16_t count)
 			rte_errno = ENOTSUP;
 			return i;
 		}
-		if (m->pkt_len == 0 ||
-		    (!tso && q.tx != nullptr && m->pkt_len > q.tx->max_frame()) ||
+		if (m->pkt_len == 0 || (!tso && q.built && m->pkt_len > q.tx->max_frame()) ||
 		    !add_infos(q, *m, infos)) {
 			rte_errno = EINVAL;
 			return i;

@@ -6,16 +6,33 @@ namespace netvsc {
 
 using vmbus::Error;
 
+/* A device that goes away just now closes the gate before or after: closed it is. */
+template <class Q> static void open_gate(Port& port, Q& queue)
+{
+	vmbus::store_relaxed(&queue.generation, port.shared.generation.load());
+	std::atomic_thread_fence(std::memory_order_seq_cst);
+	if (port.gone)
+		vmbus::store_relaxed(&queue.generation, 0u);
+}
+
 static void set_rx(Port& port, uint16_t id, bool on)
 {
-	rx_queue(*port.ethdev->data, id)->off = on ? &port.gone : &kAlways;
+	RxQueue& q = port.shared.rx[id];
+	if (on)
+		open_gate(port, q);
+	else
+		vmbus::store_relaxed(&q.generation, 0u);
 	port.ethdev->data->rx_queue_state[id] =
 		on ? RTE_ETH_QUEUE_STATE_STARTED : RTE_ETH_QUEUE_STATE_STOPPED;
 }
 
 static void set_tx(Port& port, uint16_t id, bool on)
 {
-	tx_queue(*port.ethdev->data, id)->off = on ? &port.gone : &kAlways;
+	TxQueue& q = port.shared.tx[id];
+	if (on)
+		open_gate(port, q);
+	else
+		vmbus::store_relaxed(&q.generation, 0u);
 	port.ethdev->data->tx_queue_state[id] =
 		on ? RTE_ETH_QUEUE_STATE_STARTED : RTE_ETH_QUEUE_STATE_STOPPED;
 }
@@ -38,12 +55,23 @@ void stop_queues(Port& port)
 		set_tx(port, i, false);
 }
 
+void resume_queues(Port& port)
+{
+	const rte_eth_dev_data& data = *port.ethdev->data;
+	for (uint16_t i = 0; i < data.nb_rx_queues; i++)
+		if (data.rx_queue_state[i] == RTE_ETH_QUEUE_STATE_STARTED)
+			set_rx(port, i, true);
+	for (uint16_t i = 0; i < data.nb_tx_queues; i++)
+		if (data.tx_queue_state[i] == RTE_ETH_QUEUE_STATE_STARTED)
+			set_tx(port, i, true);
+}
+
 /* What came to the queue while it was stopped, or just before, belongs to nobody. */
 int rx_queue_start(rte_eth_dev* dev, uint16_t id)
 {
 	Port& port = port_of(dev);
 	RxQueue& q = *rx_queue(*dev->data, id);
-	if (q.rx == nullptr)
+	if (!q.built)
 		return failed(port, "start a receive queue", {ENODEV, "the device is gone"});
 	discard(q);
 	set_rx(port, id, true);
@@ -60,6 +88,10 @@ int rx_queue_stop(rte_eth_dev* dev, uint16_t id)
 	set_rx(port, id, false);
 	if (port.gone)
 		return 0;
+	if (Error error = close_gate(port, port.shared.rx[id])) {
+		set_rx(port, id, true);
+		return failed(port, "stop a receive queue", error);
+	}
 	if (Error error = apply_rss(port)) {
 		set_rx(port, id, true);
 		return failed(port, "stop a receive queue", error);
@@ -71,7 +103,7 @@ int rx_queue_stop(rte_eth_dev* dev, uint16_t id)
 int tx_queue_start(rte_eth_dev* dev, uint16_t id)
 {
 	Port& port = port_of(dev);
-	if (tx_queue(*dev->data, id)->tx == nullptr)
+	if (!tx_queue(*dev->data, id)->built)
 		return failed(port, "start a transmit queue", {ENODEV, "the device is gone"});
 	set_tx(port, id, true);
 	return 0;
@@ -80,12 +112,17 @@ int tx_queue_start(rte_eth_dev* dev, uint16_t id)
 int tx_queue_stop(rte_eth_dev* dev, uint16_t id)
 {
 	Port& port = port_of(dev);
+	TxQueue& q = *tx_queue(*dev->data, id);
 	set_tx(port, id, false);
-	if (port.gone || drain(*tx_queue(*dev->data, id), kDrainTimeout))
+	if (port.gone)
+		return 0;
+	Error error = close_gate(port, q);
+	if (!error && drain(port, q, kDrainTimeout))
 		return 0;
 	set_tx(port, id, true);
-	return failed(port, "stop a transmit queue",
-		      {ETIMEDOUT, "the host does not complete what was sent"});
+	if (!error)
+		error = {ETIMEDOUT, "the host does not complete what was sent"};
+	return failed(port, "stop a transmit queue", error);
 }
 
 void rxq_info_get(rte_eth_dev* dev, uint16_t id, rte_eth_rxq_info* info)
@@ -107,53 +144,65 @@ void txq_info_get(rte_eth_dev* dev, uint16_t id, rte_eth_txq_info* info)
 	info->conf.offloads = dev->data->dev_conf.txmode.offloads;
 }
 
-rx_queue_count_t rx_queue_count(void* queue)
+template <class Gate> rx_queue_count_t rx_queue_count(void* queue)
 {
 	RxQueue& q = *static_cast<RxQueue*>(queue);
-	return static_cast<rx_queue_count_t>(
-		q.off->load(std::memory_order_relaxed) ? 0 : q.rx->waiting(q.descriptors));
+	const Gate gate(q);
+	return static_cast<rx_queue_count_t>(gate() ? q.rx->waiting(q.descriptors, gate) : 0);
 }
 
-int rx_descriptor_status(void* queue, uint16_t offset)
+template <class Gate> int rx_descriptor_status(void* queue, uint16_t offset)
 {
 	RxQueue& q = *static_cast<RxQueue*>(queue);
 	if (offset >= q.descriptors)
 		return -EINVAL;
-	return offset < rx_queue_count(queue) ? RTE_ETH_RX_DESC_DONE : RTE_ETH_RX_DESC_AVAIL;
+	return offset < rx_queue_count<Gate>(queue) ? RTE_ETH_RX_DESC_DONE : RTE_ETH_RX_DESC_AVAIL;
 }
 
 /* @return mbufs given back */
-static uint32_t collect(TxQueue& q)
+template <class Gate> static uint32_t collect(TxQueue& q, Gate gate)
 {
-	q.rx->scan(false);
+	q.rx->scan(false, gate);
 	uint32_t count = 0;
-	q.tx->begin();
+	if (!q.tx->begin(gate))
+		return 0;
 	q.tx->reap([&](void* cookie) {
 		rte_pktmbuf_free(static_cast<rte_mbuf*>(cookie));
 		count++;
 	});
-	q.tx->end();
+	q.tx->end(gate);
 	return count;
 }
 
-int tx_descriptor_status(void* queue, uint16_t offset)
+template <class Gate> int tx_descriptor_status(void* queue, uint16_t offset)
 {
 	TxQueue& q = *static_cast<TxQueue*>(queue);
 	if (offset >= q.descriptors)
 		return -EINVAL;
-	if (q.off->load(std::memory_order_relaxed))
+	const Gate gate(q);
+	if (!gate())
 		return RTE_ETH_TX_DESC_UNAVAIL;
-	collect(q);
+	collect(q, gate);
 	return offset + std::min<uint32_t>(q.tx->in_flight(), q.descriptors) < q.descriptors
 		       ? RTE_ETH_TX_DESC_DONE
 		       : RTE_ETH_TX_DESC_FULL;
 }
 
 /* Frees what the host has read, all of it: more than asked for does no harm. */
-int tx_done_cleanup(void* queue, uint32_t)
+template <class Gate> int tx_done_cleanup(void* queue, uint32_t)
 {
 	TxQueue& q = *static_cast<TxQueue*>(queue);
-	return q.off->load(std::memory_order_relaxed) ? 0 : static_cast<int>(collect(q));
+	const Gate gate(q);
+	return gate() ? static_cast<int>(collect(q, gate)) : 0;
 }
+
+template rx_queue_count_t rx_queue_count<OwnGate>(void*);
+template rx_queue_count_t rx_queue_count<ForeignGate>(void*);
+template int rx_descriptor_status<OwnGate>(void*, uint16_t);
+template int rx_descriptor_status<ForeignGate>(void*, uint16_t);
+template int tx_descriptor_status<OwnGate>(void*, uint16_t);
+template int tx_descriptor_status<ForeignGate>(void*, uint16_t);
+template int tx_done_cleanup<OwnGate>(void*, uint32_t);
+template int tx_done_cleanup<ForeignGate>(void*, uint32_t);
 
 } // namespace netvsc

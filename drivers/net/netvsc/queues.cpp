@@ -14,7 +14,7 @@ using vmbus::Error;
 /* Of a large send, behind the Ethernet header: IPv6 with extension headers, and TCP's options. */
 static constexpr uint32_t kMaxHeaders = 256;
 
-int rx_queue_setup(rte_eth_dev* dev, uint16_t id, uint16_t descriptors, unsigned int socket,
+int rx_queue_setup(rte_eth_dev* dev, uint16_t id, uint16_t descriptors, unsigned int,
 		   const rte_eth_rxconf* config, rte_mempool* pool)
 {
 	Port& port = port_of(dev);
@@ -29,20 +29,13 @@ int rx_queue_setup(rte_eth_dev* dev, uint16_t id, uint16_t descriptors, unsigned
 			   port.name().c_str(), frame, room);
 		return -EINVAL;
 	}
-	void* memory = rte_zmalloc_socket("netvsc_rx", sizeof(RxQueue), alignof(RxQueue),
-					  static_cast<int>(socket));
-	if (memory == nullptr)
-		return -ENOMEM;
-	auto* q = new (memory) RxQueue;
-	q->port = &port;
-	q->off = &kAlways; /* until it is started */
+	RxQueue* q = &port.shared.rx[id];
+	q->set_up = true;
 	q->deferred = config->rx_deferred_start != 0;
-	q->id = id;
 	q->descriptors = descriptors;
 	q->pool = pool;
 	q->room = room;
 	q->scatter = scatter;
-	q->port_id = dev->data->port_id;
 	q->copybreak = port.args.rx_copybreak;
 	rte_mbuf start{};
 	start.data_off = RTE_PKTMBUF_HEADROOM;
@@ -61,15 +54,8 @@ int tx_queue_setup(rte_eth_dev* dev, uint16_t id, uint16_t descriptors, unsigned
 		   const rte_eth_txconf* config)
 {
 	Port& port = port_of(dev);
-	void* memory = rte_zmalloc_socket("netvsc_tx", sizeof(TxQueue), alignof(TxQueue),
-					  static_cast<int>(socket));
-	if (memory == nullptr)
-		return -ENOMEM;
-	auto* q = new (memory) TxQueue;
-	q->port = &port;
-	q->off = &kAlways;
+	TxQueue* q = &port.shared.tx[id];
 	q->deferred = config->tx_deferred_start != 0;
-	q->id = id;
 	q->descriptors = descriptors;
 	/* Header slots and bounce buffers, for the longest frame that any MTU allows. */
 	const bool lso = ((config->offloads | dev->data->dev_conf.txmode.offloads) &
@@ -86,10 +72,9 @@ int tx_queue_setup(rte_eth_dev* dev, uint16_t id, uint16_t descriptors, unsigned
 	if (q->memory == nullptr) {
 		NETVSC_LOG(ERR, "%s: no memory for transmit queue %u: %s", port.name().c_str(), id,
 			   rte_strerror(rte_errno));
-		q->~TxQueue();
-		rte_free(q);
 		return -rte_errno;
 	}
+	q->set_up = true;
 	dev->data->tx_queues[id] = q;
 	return 0;
 }
@@ -101,8 +86,7 @@ void rx_queue_release(rte_eth_dev* dev, uint16_t id)
 		return;
 	drop_parts(*q);
 	rte_pktmbuf_free_bulk(q->stash, q->stash_count);
-	q->~RxQueue();
-	rte_free(q);
+	q->reset();
 	dev->data->rx_queues[id] = nullptr;
 }
 
@@ -111,19 +95,17 @@ void tx_queue_release(rte_eth_dev* dev, uint16_t id)
 	auto* q = static_cast<TxQueue*>(dev->data->tx_queues[id]);
 	if (q == nullptr)
 		return;
-	Port& port = *q->port;
-	if (q->tx != nullptr) { /* drained when the port stopped, or the channel is closed */
-		port.session.queue(q->id).rx.set_tx(nullptr);
-		port.session.queue(q->id).tx.reset();
+	if (q->built) { /* drained when the port stopped, or the channel is closed */
+		q->rx->set_tx(nullptr);
+		port_of(dev).session.queue(id).make_tx();
 	}
 	rte_memzone_free(q->memory);
-	q->~TxQueue();
-	rte_free(q);
+	q->reset();
 	dev->data->tx_queues[id] = nullptr;
 }
 
 /* Sections and receive buffers are shared out evenly: no queue can starve another. */
-Error build_pipelines(Port& port)
+static void build(Port& port)
 {
 	const HostInfo& info = port.session.info();
 	const rte_eth_dev_data& data = *port.ethdev->data;
@@ -147,10 +129,10 @@ Error build_pipelines(Port& port)
 		c.memory = {static_cast<uint8_t*>(q.memory->addr), q.memory->iova, q.memory->len};
 		keep_stats(q);
 		channel.rx.set_tx(nullptr);
-		channel.tx = std::make_unique<Tx>(channel.channel, channel.tx_lock, c);
-		channel.rx.set_tx(channel.tx.get());
-		q.tx = channel.tx.get();
-		q.rx = &channel.rx;
+		q.built = false;
+		channel.make_tx(*channel.channel, channel.tx_lock, c, &port.session.memory());
+		channel.rx.set_tx(&channel.tx);
+		q.built = true;
 		q.starved_since = 0;
 		q.patience = rte_get_tsc_hz() / 10;
 		q.low = std::min(c.section_count, c.direct_slots) / 4;
@@ -173,11 +155,67 @@ Error build_pipelines(Port& port)
 		if (port.args.rx_extmbuf_enable)
 			c.holds = info.receive_suballocations / 2 / queues;
 		channel.rx.configure(c);
-		q.rx = &channel.rx;
+		q.built = true;
 		q.buffer = c.buffer;
 		const uint64_t gpa = device.gpa(c.buffer);
 		q.buffer_iova = gpa == vmbus::kGpaUnknown ? RTE_BAD_IOVA : gpa;
 	}
+}
+
+Error build_pipelines(Port& port)
+{
+	try {
+		build(port);
+	} catch (const std::bad_alloc&) {
+		return {ENOMEM, "no memory for the queues' pipelines"};
+	}
+	return {};
+}
+
+/* A burst takes microseconds: who does not come out of one was stopped, or has no CPU. */
+static constexpr vmbus::Milliseconds kBurstTimeout{2000};
+
+static Error wait_for(vmbus::SpinLock& lock, std::chrono::steady_clock::time_point deadline)
+{
+	while (!lock.try_lock()) {
+		if (std::chrono::steady_clock::now() >= deadline)
+			return {EBUSY, "another process does not come out of a burst"};
+		std::this_thread::sleep_for(std::chrono::microseconds(20));
+	}
+	lock.unlock();
+	return {};
+}
+
+static Error wait_for(Queue& queue)
+{
+	const auto deadline = std::chrono::steady_clock::now() + kBurstTimeout;
+	if (Error error = wait_for(queue.rx_lock, deadline))
+		return error;
+	return wait_for(queue.tx_lock, deadline);
+}
+
+Error close_gate(Port& port, RxQueue& q)
+{
+	vmbus::store_seq_cst(&q.generation, 0u);
+	return wait_for(port.shared.session.queues[static_cast<size_t>(&q - &port.shared.rx[0])]);
+}
+
+/* Bursts that transmit look for completions, too, with the receiving lock. */
+Error close_gate(Port& port, TxQueue& q)
+{
+	vmbus::store_seq_cst(&q.generation, 0u);
+	return wait_for(port.shared.session.queues[static_cast<size_t>(&q - &port.shared.tx[0])]);
+}
+
+Error close_gates(Port& port)
+{
+	for (RxQueue& q : port.shared.rx)
+		vmbus::store_seq_cst(&q.generation, 0u);
+	for (TxQueue& q : port.shared.tx)
+		vmbus::store_seq_cst(&q.generation, 0u);
+	for (Queue& queue : port.shared.session.queues)
+		if (Error error = wait_for(queue))
+			return error;
 	return {};
 }
 
@@ -186,9 +224,9 @@ static void release_mbuf(void* cookie)
 	rte_pktmbuf_free(static_cast<rte_mbuf*>(cookie));
 }
 
-bool drain(TxQueue& q, vmbus::Milliseconds timeout)
+bool drain(Port& port, TxQueue& q, vmbus::Milliseconds timeout)
 {
-	if (q.tx == nullptr)
+	if (!q.built)
 		return true;
 	const auto deadline = std::chrono::steady_clock::now() + timeout;
 	for (;;) {
@@ -198,7 +236,7 @@ bool drain(TxQueue& q, vmbus::Milliseconds timeout)
 		q.tx->end();
 		if (q.tx->in_flight() == 0)
 			return true;
-		if (q.port->gone || std::chrono::steady_clock::now() >= deadline)
+		if (port.gone || std::chrono::steady_clock::now() >= deadline)
 			return false;
 		std::this_thread::sleep_for(std::chrono::microseconds(50));
 	}
@@ -211,7 +249,7 @@ bool drain(Port& port, vmbus::Milliseconds timeout)
 	for (uint16_t i = 0; i < data.nb_tx_queues; i++) {
 		const auto left = std::chrono::duration_cast<vmbus::Milliseconds>(
 			deadline - std::chrono::steady_clock::now());
-		if (TxQueue* q = tx_queue(data, i); q != nullptr && !drain(*q, left))
+		if (TxQueue* q = tx_queue(data, i); q != nullptr && !drain(port, *q, left))
 			return false;
 	}
 	return true;
@@ -219,7 +257,7 @@ bool drain(Port& port, vmbus::Milliseconds timeout)
 
 void discard(RxQueue& q)
 {
-	if (q.rx == nullptr)
+	if (!q.built)
 		return;
 	q.rx->discard(drop_hold);
 	drop_parts(q);
@@ -231,26 +269,28 @@ void discard(RxQueue& q)
  */
 void drop_pipelines(Port& port)
 {
-	std::vector<std::unique_ptr<Tx>> pipelines;
-	const rte_eth_dev_data& data = *port.ethdev->data;
-	for (uint16_t i = 0; data.rx_queues != nullptr && i < data.nb_rx_queues; i++)
-		if (RxQueue* q = rx_queue(data, i); q != nullptr && q->rx != nullptr) {
-			keep_stats(*q);
-			drop_parts(*q);
-			q->rx->abandon(drop_hold);
-			q->rx = nullptr;
+	for (RxQueue& q : port.shared.rx) {
+		keep_stats(q);
+		drop_parts(q);
+		q.built = false;
+	}
+	for (uint32_t i = 0; i < port.session.queue_count(); i++)
+		if (Queue& queue = port.session.queue(i); queue.idle()) {
+			queue.rx.abandon(drop_hold);
+			queue.rx.set_tx(nullptr);
 		}
-	for (uint16_t i = 0; data.tx_queues != nullptr && i < data.nb_tx_queues; i++)
-		if (TxQueue* q = tx_queue(data, i); q != nullptr && q->tx != nullptr) {
-			keep_stats(*q);
-			q->rx->set_tx(nullptr);
-			pipelines.push_back(std::move(port.session.queue(i).tx));
-			q->tx = nullptr;
-			q->rx = nullptr;
-		}
+	for (TxQueue& q : port.shared.tx)
+		keep_stats(q);
 	port.session.disconnect();
-	for (auto& tx : pipelines)
-		tx->abandon(release_mbuf);
+	for (uint32_t i = 0; i < nvsp::kMaxChannels; i++) {
+		if (!std::exchange(port.shared.tx[i].built, false))
+			continue;
+		Queue& queue = port.session.queue(i);
+		if (!queue.idle())
+			continue;
+		queue.tx.abandon(release_mbuf);
+		queue.make_tx();
+	}
 }
 
 } // namespace netvsc

@@ -99,10 +99,10 @@ int configure_rss(Port& port)
 		if (const int rc =
 			    set_types_and_key(port, wanted, data.dev_conf.rx_adv_conf.rss_conf))
 			return rc;
-	wanted.table.resize(port.session.info().rss.table_size);
-	for (size_t i = 0; i < wanted.table.size() && data.nb_rx_queues != 0; i++)
+	wanted.table_size = static_cast<uint16_t>(port.session.info().rss.table_size);
+	for (size_t i = 0; i < wanted.table_size && data.nb_rx_queues != 0; i++)
 		wanted.table[i] = static_cast<uint16_t>(i % data.nb_rx_queues);
-	port.rss = std::move(wanted);
+	port.rss = wanted;
 	return 0;
 }
 
@@ -112,7 +112,7 @@ Error apply_rss(Port& port)
 	RssConfig config;
 	config.hash_types = host_types(port.rss.types);
 	config.key = port.rss.key;
-	config.table = port.rss.table;
+	config.table.assign(port.rss.table.begin(), port.rss.table.begin() + port.rss.table_size);
 	std::vector<uint16_t> running;
 	for (uint16_t i = 0; i < data.nb_rx_queues; i++)
 		if (runs(data, i))
@@ -137,10 +137,10 @@ int rss_hash_update(rte_eth_dev* dev, rte_eth_rss_conf* conf)
 
 int rss_hash_conf_get(rte_eth_dev* dev, rte_eth_rss_conf* conf)
 {
-	const Port& port = port_of(dev);
-	conf->rss_hf = port.rss.types;
+	const RssWanted& rss = shared_of(dev).rss;
+	conf->rss_hf = rss.types;
 	if (conf->rss_key != nullptr && conf->rss_key_len >= kRssKeySize)
-		std::copy(port.rss.key.begin(), port.rss.key.end(), conf->rss_key);
+		std::copy(rss.key.begin(), rss.key.end(), conf->rss_key);
 	conf->rss_key_len = kRssKeySize;
 	return 0;
 }
@@ -149,9 +149,9 @@ int reta_update(rte_eth_dev* dev, rte_eth_rss_reta_entry64* entries, uint16_t si
 {
 	Port& port = port_of(dev);
 	RssWanted wanted = port.rss;
-	if (size != wanted.table.size())
+	if (size != wanted.table_size)
 		return failed(port, "update the redirection table",
-			      {EINVAL, "it has " + std::to_string(wanted.table.size()) +
+			      {EINVAL, "it has " + std::to_string(wanted.table_size) +
 					       " entries, not " + std::to_string(size)});
 	for (uint16_t i = 0; i < size; i++) {
 		const rte_eth_rss_reta_entry64& e = entries[i / RTE_ETH_RETA_GROUP_SIZE];
@@ -169,14 +169,14 @@ int reta_update(rte_eth_dev* dev, rte_eth_rss_reta_entry64* entries, uint16_t si
 
 int reta_query(rte_eth_dev* dev, rte_eth_rss_reta_entry64* entries, uint16_t size)
 {
-	const Port& port = port_of(dev);
-	if (size != port.rss.table.size())
+	const RssWanted& rss = shared_of(dev).rss;
+	if (size != rss.table_size)
 		return -EINVAL;
 	for (uint16_t i = 0; i < size; i++) {
 		rte_eth_rss_reta_entry64& e = entries[i / RTE_ETH_RETA_GROUP_SIZE];
 		const uint32_t bit = i % RTE_ETH_RETA_GROUP_SIZE;
 		if ((e.mask >> bit & 1) != 0)
-			e.reta[bit] = port.rss.table[i];
+			e.reta[bit] = rss.table[i];
 	}
 	return 0;
 }

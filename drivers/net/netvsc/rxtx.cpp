@@ -8,11 +8,6 @@
 
 namespace netvsc {
 
-static inline bool is_off(const std::atomic<bool>* off)
-{
-	return off->load(std::memory_order_relaxed);
-}
-
 /* Mbufs straight from the pool: such have one reference, one segment and no next. */
 static inline rte_mbuf* take_mbuf(RxQueue& q)
 {
@@ -82,12 +77,10 @@ static rte_mbuf* apply_special(const RxQueue& q, const Frame& frame, rte_mbuf* m
  * Where it does not, only a tag that the host took out matters.
  * kLro: the host joins segments.
  */
-template <bool kScatter, bool kExternal, bool kInfo, bool kLro = false>
+template <class Gate, bool kScatter, bool kExternal, bool kInfo, bool kLro = false>
 static uint16_t rx_burst(void* queue, rte_mbuf** out, uint16_t count)
 {
 	RxQueue& q = *static_cast<RxQueue*>(queue);
-	if (is_off(q.off)) [[unlikely]]
-		return 0;
 	rte_mbuf** next = out;
 	const auto put = [&](const Frame& frame, rte_mbuf* m) {
 		if constexpr (kLro)
@@ -142,7 +135,7 @@ static uint16_t rx_burst(void* queue, rte_mbuf** out, uint16_t count)
 		m->pkt_len = frame.length;
 		return put(frame, m);
 	};
-	q.rx->receive(count, deliver, drop_hold);
+	q.rx->receive(count, deliver, drop_hold, Gate(q));
 	return static_cast<uint16_t>(next - out);
 }
 
@@ -214,18 +207,22 @@ static inline bool sendable(const Tx& tx, uint32_t length, bool large_send)
 }
 
 /* kOffloads: the application configured some, and frames are looked at for them. */
-template <bool kOffloads> static uint16_t tx_burst(void* queue, rte_mbuf** mbufs, uint16_t count)
+template <class Gate, bool kOffloads>
+static uint16_t tx_burst(void* queue, rte_mbuf** mbufs, uint16_t count)
 {
 	static constexpr uint32_t kFreeBatch = 64;
 	TxQueue& q = *static_cast<TxQueue*>(queue);
-	if (is_off(q.off)) [[unlikely]]
+	const Gate gate(q);
+	if (!gate()) [[unlikely]]
 		return 0;
 	Tx& tx = *q.tx;
 	if (q.starved_since != 0 || tx.free_sections() < q.low || tx.free_direct() < q.low)
-		q.rx->scan(q.starved_since != 0 && rte_rdtsc() - q.starved_since > q.patience);
+		q.rx->scan(q.starved_since != 0 && rte_rdtsc() - q.starved_since > q.patience,
+			   gate);
 	rte_mbuf* done[kFreeBatch];
 	uint32_t done_count = 0;
-	tx.begin();
+	if (!tx.begin(gate)) [[unlikely]]
+		return 0;
 	tx.reap(release_mbuf);
 	uint16_t sent = 0;
 	for (; sent < count; sent++) {
@@ -274,44 +271,68 @@ template <bool kOffloads> static uint16_t tx_burst(void* queue, rte_mbuf** mbufs
 		q.starved_since = 0;
 	else if (q.starved_since == 0)
 		q.starved_since = rte_rdtsc();
-	tx.end();
+	tx.end(gate);
 	if (done_count != 0)
 		rte_pktmbuf_free_bulk(done, done_count);
 	return sent;
 }
 
+/* Mbufs that point into the receive buffer are freed by a function of the process that made them:
+ * other processes get copies. */
+template <class Gate> static eth_rx_burst_t rx_burst_for(const BurstKind& kind)
+{
+	static constexpr eth_rx_burst_t kRx[2][2][2] = {
+		{{rx_burst<Gate, false, false, false>, rx_burst<Gate, false, false, true>},
+		 {rx_burst<Gate, false, !Gate::kForeign, false>,
+		  rx_burst<Gate, false, !Gate::kForeign, true>}},
+		{{rx_burst<Gate, true, false, false>, rx_burst<Gate, true, false, true>},
+		 {rx_burst<Gate, true, !Gate::kForeign, false>,
+		  rx_burst<Gate, true, !Gate::kForeign, true>}}};
+	static constexpr eth_rx_burst_t kRxLro[2] = {
+		rx_burst<Gate, true, false, true, true>,
+		rx_burst<Gate, true, !Gate::kForeign, true, true>};
+	return kind.lro ? kRxLro[kind.external] : kRx[kind.scatter][kind.external][kind.info];
+}
+
+eth_rx_burst_t rx_burst_of(const BurstKind& kind, bool foreign)
+{
+	return foreign ? rx_burst_for<ForeignGate>(kind) : rx_burst_for<OwnGate>(kind);
+}
+
+eth_tx_burst_t tx_burst_of(const BurstKind& kind, bool foreign)
+{
+	static constexpr eth_tx_burst_t kTx[2][2] = {
+		{tx_burst<OwnGate, false>, tx_burst<OwnGate, true>},
+		{tx_burst<ForeignGate, false>, tx_burst<ForeignGate, true>}};
+	return kTx[foreign][kind.tx_offloads];
+}
+
 void select_burst_functions(Port& port)
 {
 	rte_eth_dev* dev = port.ethdev;
-	static constexpr eth_rx_burst_t kRx[2][2][2] = {
-		{{rx_burst<false, false, false>, rx_burst<false, false, true>},
-		 {rx_burst<false, true, false>, rx_burst<false, true, true>}},
-		{{rx_burst<true, false, false>, rx_burst<true, false, true>},
-		 {rx_burst<true, true, false>, rx_burst<true, true, true>}}};
-	bool info = false;
-	for (uint16_t i = 0; i < dev->data->nb_rx_queues; i++) {
-		RxQueue& q = *rx_queue(*dev->data, i);
-		q.wanted = wanted_info(dev->data->dev_conf.rxmode.offloads);
-		q.ptype_mask = port.ptype_mask;
-		info |= q.wanted != 0 || q.ptype_mask != 0;
+	const rte_eth_dev_data& data = *dev->data;
+	BurstKind& kind = port.shared.bursts;
+	kind = {};
+	kind.scatter = data.scattered_rx != 0;
+	kind.external = port.args.rx_extmbuf_enable;
+	kind.lro = (data.dev_conf.rxmode.offloads & RTE_ETH_RX_OFFLOAD_TCP_LRO) != 0;
+	kind.tx_offloads = (data.dev_conf.txmode.offloads & ~kPlainTxOffloads) != 0;
+	for (uint16_t i = 0; i < data.nb_rx_queues; i++) {
+		RxQueue& q = *rx_queue(data, i);
+		q.wanted = wanted_info(data.dev_conf.rxmode.offloads);
+		q.ptype_mask = port.shared.ptype_mask;
+		kind.info |= q.wanted != 0 || q.ptype_mask != 0;
 	}
-	static constexpr eth_rx_burst_t kRxLro[2] = {rx_burst<true, false, true, true>,
-						     rx_burst<true, true, true, true>};
-	const bool external = port.args.rx_extmbuf_enable;
-	dev->rx_pkt_burst = (dev->data->dev_conf.rxmode.offloads & RTE_ETH_RX_OFFLOAD_TCP_LRO) != 0
-				    ? kRxLro[external]
-				    : kRx[dev->data->scattered_rx][external][info];
-	const bool offloads = (dev->data->dev_conf.txmode.offloads & ~kPlainTxOffloads) != 0;
-	dev->tx_pkt_burst = offloads ? tx_burst<true> : tx_burst<false>;
+	dev->rx_pkt_burst = rx_burst_of(kind, false);
+	dev->tx_pkt_burst = tx_burst_of(kind, false);
 }
 
 int rx_burst_mode_get(rte_eth_dev* dev, uint16_t, rte_eth_burst_mode* mode)
 {
-	const bool external = port_of(dev).args.rx_extmbuf_enable;
-	const bool lro = (dev->data->dev_conf.rxmode.offloads & RTE_ETH_RX_OFFLOAD_TCP_LRO) != 0;
+	const BurstKind& kind = shared_of(dev).bursts;
 	std::snprintf(mode->info, sizeof(mode->info), "Scalar%s%s%s",
-		      dev->data->scattered_rx != 0 ? " Scattered" : "", lro ? " LRO" : "",
-		      external ? " External Buffers" : "");
+		      kind.scatter ? " Scattered" : "", kind.lro ? " LRO" : "",
+		      kind.external ? " External Buffers" : "");
 	return 0;
 }
 

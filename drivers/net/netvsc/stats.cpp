@@ -31,7 +31,7 @@ static void add(TxStats& to, const TxStats& from)
 static RxStats total(const RxQueue& q)
 {
 	RxStats s = q.past;
-	if (q.rx != nullptr)
+	if (q.built)
 		add(s, q.rx->stats());
 	return s;
 }
@@ -39,28 +39,28 @@ static RxStats total(const RxQueue& q)
 static TxStats total(const TxQueue& q)
 {
 	TxStats s = q.past;
-	if (q.tx != nullptr)
+	if (q.built)
 		add(s, q.tx->stats());
 	return s;
 }
 
 void keep_stats(RxQueue& queue)
 {
-	if (queue.rx != nullptr)
+	if (queue.built)
 		add(queue.past, queue.rx->stats());
 }
 
 void keep_stats(TxQueue& queue)
 {
-	if (queue.tx != nullptr)
+	if (queue.built)
 		add(queue.past, queue.tx->stats());
 }
 
 int stats_get(rte_eth_dev* dev, rte_eth_stats* stats)
 {
 	for (uint16_t i = 0; i < dev->data->nb_rx_queues; i++) {
-		const auto* q = static_cast<const RxQueue*>(dev->data->rx_queues[i]);
-		if (q == nullptr)
+		const RxQueue* q = &shared_of(dev).rx[i];
+		if (!q->set_up)
 			continue;
 		const RxStats s = total(*q);
 		const uint64_t too_long = q->too_long - q->too_long_base;
@@ -78,8 +78,8 @@ int stats_get(rte_eth_dev* dev, rte_eth_stats* stats)
 		}
 	}
 	for (uint16_t i = 0; i < dev->data->nb_tx_queues; i++) {
-		const auto* q = static_cast<const TxQueue*>(dev->data->tx_queues[i]);
-		if (q == nullptr)
+		const TxQueue* q = &shared_of(dev).tx[i];
+		if (!q->set_up)
 			continue;
 		const TxStats s = total(*q);
 		stats->opackets += s.frames - q->base.frames;
@@ -96,14 +96,14 @@ int stats_get(rte_eth_dev* dev, rte_eth_stats* stats)
 int stats_reset(rte_eth_dev* dev)
 {
 	for (uint16_t i = 0; i < dev->data->nb_rx_queues; i++)
-		if (auto* q = static_cast<RxQueue*>(dev->data->rx_queues[i])) {
+		if (RxQueue* q = &shared_of(dev).rx[i]; q->set_up) {
 			q->base = total(*q);
 			q->no_mbuf_base = q->no_mbuf;
 			q->too_long_base = q->too_long;
 			q->merged_base = q->merged;
 		}
 	for (uint16_t i = 0; i < dev->data->nb_tx_queues; i++)
-		if (auto* q = static_cast<TxQueue*>(dev->data->tx_queues[i])) {
+		if (TxQueue* q = &shared_of(dev).tx[i]; q->set_up) {
 			q->base = total(*q);
 			q->dropped_base = q->dropped;
 		}
@@ -151,16 +151,16 @@ int xstats_get(rte_eth_dev* dev, rte_eth_xstat* out, unsigned int n)
 		id++;
 	};
 	for (uint16_t i = 0; i < dev->data->nb_rx_queues; i++) {
-		const auto* q = static_cast<const RxQueue*>(dev->data->rx_queues[i]);
-		const RxStats s = q != nullptr ? total(*q) : RxStats{};
+		const RxQueue* q = &shared_of(dev).rx[i];
+		const RxStats s = q->set_up ? total(*q) : RxStats{};
 		for (const RxCounter& c : kRxCounters)
-			put(q != nullptr ? s.*c.field - q->base.*c.field : 0);
+			put(q->set_up ? s.*c.field - q->base.*c.field : 0);
 	}
 	for (uint16_t i = 0; i < dev->data->nb_tx_queues; i++) {
-		const auto* q = static_cast<const TxQueue*>(dev->data->tx_queues[i]);
-		const TxStats s = q != nullptr ? total(*q) : TxStats{};
+		const TxQueue* q = &shared_of(dev).tx[i];
+		const TxStats s = q->set_up ? total(*q) : TxStats{};
 		for (const TxCounter& c : kTxCounters)
-			put(q != nullptr ? s.*c.field - q->base.*c.field : 0);
+			put(q->set_up ? s.*c.field - q->base.*c.field : 0);
 	}
 	return static_cast<int>(needed);
 }
