@@ -52,11 +52,17 @@ class Testpmd(Process):
     __test__ = False
 
     def __init__(self, log: Path, vdevs: Sequence[str], app: Sequence[str] = (), *, eal: Sequence[str] = (),
-                 memory: str = "", program: str = "dpdk-testpmd", mbufs: int = 32768, timeout: float = 60) -> None:
-        self.prefix = file_prefix()
-        self.memory = memory or best_memory()
+                 memory: str = "", program: str = "dpdk-testpmd", mbufs: int = 32768, timeout: float = 60,
+                 primary: "Testpmd | None" = None) -> None:
+        """@param primary: whose secondary process this one is; vdevs and memory are then the primary's"""
+        self.primary = primary
+        self.prefix = primary.prefix if primary else file_prefix()
+        self.memory = primary.memory if primary else memory or best_memory()
         cpus = machine.cpus()
-        lcores = [f"{i}@{cpus[i % len(cpus)]}" for i in range(2)]
+        first = 2 if primary else 0  # what a process keeps for each lcore must not be another's
+        lcores = [f"{first + i}@{cpus[i % len(cpus)]}" for i in range(2)]
+        if primary:
+            eal = ["--proc-type=secondary", *eal]
         command = [program, "-d", str(machine.plugin()), "--lcores", ",".join(lcores), "--no-pci", "-m", "512",
                    "--file-prefix", self.prefix, *memory_arguments(self.memory), *eal,
                    *(f"--vdev={vdev}" for vdev in vdevs), "--", "-i", f"--total-num-mbufs={mbufs}", *app]
@@ -110,6 +116,8 @@ class Testpmd(Process):
 
     def kill(self) -> None:
         super().kill()
+        if self.primary:
+            return
         if self.memory == "files":
             for path in Path(machine.hugetlbfs()[0]).glob(f"{self.prefix}map_*"):
                 path.unlink(missing_ok=True)

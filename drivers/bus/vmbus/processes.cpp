@@ -47,8 +47,9 @@ struct Watch {
 	/* Also from within the callback, which then is the last. */
 	void end()
 	{
-		const auto free_it = [](rte_intr_handle* h, void* watch) {
-			rte_intr_instance_free(h);
+		/* EAL hands in a copy of the handle, which is its own. */
+		const auto free_it = [](rte_intr_handle*, void* watch) {
+			rte_intr_instance_free(static_cast<Watch*>(watch)->handle);
 			delete static_cast<Watch*>(watch);
 		};
 		if (!on ||
