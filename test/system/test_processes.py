@@ -19,6 +19,7 @@ from netvsc_tools.testpmd import Daemon, Testpmd, no_memory, sanitizer_env, sock
 
 COUNT = 400_000
 QUEUES = 4
+DIED = "a process died in a burst of it"
 
 
 class Processes(harness.Case):
@@ -51,14 +52,15 @@ class Processes(harness.Case):
             self.assertLess(time.monotonic(), deadline, what)
             time.sleep(0.1)
 
-    def forwards(self, process: Testpmd, what: str) -> None:
-        """Its own queues move frames: it counts them, not the port."""
-        def own() -> int:
-            text = process.command("show fwd stats all")
-            return sum(int(n) for n in re.findall(r"RX-packets: +(\d+)", text))
+    def own(self, text: str) -> int:
+        """Of testpmd's forwarding statistics, what went through its own queues; the rest is of the port."""
+        return sum(int(n) for n in re.findall(r"Forward Stats for RX Port= 0/Queue=.*\n +RX-packets: +(\d+)", text))
 
-        begin = own()
-        self.eventually(f"{what}: no frames through {process.log}", lambda: own() > begin + 1000)
+    def forwards(self, process: Testpmd, what: str) -> None:
+        """Its own queues move frames."""
+        begin = self.own(process.command("show fwd stats all"))
+        self.eventually(f"{what}: no frames through {process.log}",
+                        lambda: self.own(process.command("show fwd stats all")) > begin + 1000)
 
     def test_proc_info(self) -> None:
         """dpdk-proc-info, unmodified, tells the primary's counters and configuration."""
@@ -78,6 +80,19 @@ class Processes(harness.Case):
             self.assertIn("key len : 40", text)
             self.assertEqual(primary.quit(), 0, f"testpmd's exit code, see {primary.log}")
 
+    def same_mempools(self, primary: str, secondary: str) -> dict[str, str]:
+        """
+        Processes know kinds of mempools by the order in which they were registered. Distributions link some to
+        dpdk-testpmd and none to dpdk-dumpcap, which captures nothing then, with any driver: it must load them first, too.
+        """
+        def linked(program: str) -> set[str]:
+            path = shutil.which(program)
+            return set(re.findall(r"=> (\S*/librte_mempool_\S+)", run("ldd", path))) if path else set()
+
+        env = sanitizer_env()
+        more = sorted(linked(primary) - linked(secondary))
+        return {**env, "LD_PRELOAD": ":".join(filter(None, [env.get("LD_PRELOAD", ""), *more]))}
+
     def test_dumpcap(self) -> None:
         """dpdk-dumpcap, unmodified, with the driver in DPDK's plugin folder, captures what the primary receives."""
         self.need(machine.no_namespaces())
@@ -95,8 +110,8 @@ class Processes(harness.Case):
             command = ["unshare", "--mount", "sh", "-c", 'mount --bind "$1" "$2" && shift 2 && exec "$@"', "sh",
                        str(machine.plugin().resolve()), str(installed.resolve()), "dpdk-dumpcap",
                        f"--file-prefix={primary.prefix}", "-i", "netvsp0", "-P", "-c", str(len(frames)), "-w", str(out)]
-            with Process(command, self.log("dumpcap"), env=sanitizer_env()) as dumpcap:
-                dumpcap.wait_for("Capturing on", 30)
+            with Process(command, self.log("dumpcap"), env=self.same_mempools("dpdk-testpmd", "dpdk-dumpcap")) as dumpcap:
+                dumpcap.wait_for("Packets captured: 0", 30)  # capturing has begun
                 primary.start()
                 primary.wait_for_packets(len(frames))
                 self.assertEqual(dumpcap.wait(60), 0, f"see {dumpcap.log}")
@@ -115,11 +130,12 @@ class Processes(harness.Case):
                 for process in (primary, *others):
                     process.start()
                 primary.wait_for_packets(COUNT, "RX-packets", "TX-packets", timeout=120)
-                sums = [process.stop() for process in (primary, *others)]
-                self.assertEqual(sum(s["RX-packets"] for s in sums), COUNT)
-                for s in sums:
-                    self.assertGreater(s["RX-packets"], 0)
-                    self.assertEqual(s["TX-dropped"], 0)
+                texts = [process.command("stop") for process in (primary, *others)]
+                parts = [self.own(text) for text in texts]
+                self.assertEqual(sum(parts), COUNT, f"{parts}")
+                self.assertGreater(min(parts), 0, f"{parts}")
+                for text in texts:
+                    self.assertEqual(set(re.findall(r"TX-dropped: +(\d+)", text)), {"0"}, text)
                 for other in others:
                     self.assertEqual(other.quit(), 0, f"testpmd's exit code, see {other.log}")
                 self.assertEqual(primary.quit(), 0, f"testpmd's exit code, see {primary.log}")
@@ -144,7 +160,7 @@ class Processes(harness.Case):
         """New rings and buffers each time, while the secondary never stops polling."""
         primary, secondary = self.both(self.VDEV)
         with primary, secondary:
-            for mtu in (1400, 3000, 1500, 1200):
+            for mtu in (1400, 1000, 1500, 1200):
                 primary.command("stop")
                 primary.command("port stop 0")
                 primary.command(f"port config mtu 0 {mtu}")
@@ -183,9 +199,8 @@ class Processes(harness.Case):
             with primary, secondary:
                 daemon.signal(signal.SIGKILL)
                 primary.wait_for("Now total ports is 0", 30)
-                self.assertIn("testpmd", secondary.command("show version") + "testpmd")
+                time.sleep(0.5)  # of bursts on what is not there any more
                 secondary.command("stop")
-                self.assertTrue(secondary.alive(), f"see {secondary.log}")
                 self.assertEqual(secondary.quit(60), 0, f"testpmd's exit code, see {secondary.log}")
                 self.assertEqual(primary.quit(), 0, f"testpmd's exit code, see {primary.log}")
 
@@ -199,7 +214,8 @@ class Processes(harness.Case):
             time.sleep(0.5)  # of bursts on what is not there any more
             secondary.command("stop")
             self.assertEqual(primary.quit(60), 0, f"testpmd's exit code, see {primary.log}")
-            self.assertTrue(secondary.alive(), f"see {secondary.log}")
+            # A testpmd that is primary has its secondaries quit, too.
+            self.assertEqual(secondary.wait(30), 0, f"testpmd's exit code, see {secondary.log}")
 
     def test_secondary_is_killed(self) -> None:
         """Again and again, in whatever it is doing: the primary's queues go on, and another takes its place."""
@@ -212,12 +228,40 @@ class Processes(harness.Case):
                     self.forwards(secondary, "secondary")
                     secondary.signal(signal.SIGKILL)
                     secondary.wait(10)
-                if "a process died in a burst" in primary.text:  # that queue is off until the port was stopped
-                    primary.command("stop")
-                    primary.command("port stop 0", timeout=60)
-                    primary.command("port start 0", timeout=60)
-                    primary.start()
+                if DIED in primary.text:  # by chance
+                    break
                 self.forwards(primary, "primary")
+            primary.command("stop")
+            self.assertEqual(primary.quit(), 0, f"testpmd's exit code, see {primary.log}")
+
+    def test_secondary_is_killed_in_a_burst(self) -> None:
+        """It leaves locks behind, and queues in disorder: the primary is told, and the port is as new when restarted."""
+        # With frames always waiting, it is in a burst most of the time.
+        app = ["--forward-mode=rxonly", *self.share(0)]
+        with self.primary(f"netvsp0,endpoint=generator:size=64:flows=64,queues={QUEUES}", *app) as primary:
+            primary.start()
+            for number in range(20):
+                with self.secondary(primary, log=f"secondary{number}") as secondary:
+                    secondary.command("set fwd rxonly")
+                    secondary.start()
+                    self.forwards(secondary, "secondary")
+                    secondary.signal(signal.SIGKILL)
+                    secondary.wait(10)
+                primary.wait_for("secondary process .* left", 20, primary.text.rfind("testpmd>") - 200)
+                if DIED in primary.text:
+                    break
+            else:
+                self.fail("of twenty, none was killed in a burst")
+            primary.command("stop")
+            primary.command("port stop 0", timeout=60)
+            primary.command("port start 0", timeout=60)
+            primary.start()
+            self.forwards(primary, "primary")
+            with self.secondary(primary) as secondary:
+                secondary.command("set fwd rxonly")
+                secondary.start()
+                self.forwards(secondary, "secondary")
+                self.assertEqual(secondary.quit(), 0, f"testpmd's exit code, see {secondary.log}")
             primary.command("stop")
             self.assertEqual(primary.quit(), 0, f"testpmd's exit code, see {primary.log}")
 

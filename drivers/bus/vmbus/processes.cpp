@@ -184,7 +184,7 @@ Error join_locked(Joined& j)
 	request.len_param = 0;
 	request.num_fds = 1;
 	request.fds[0] = ends[1];
-	struct rte_mp_reply replies{}; /* also the name of a function */
+	struct rte_mp_reply replies {}; /* also the name of a function */
 	const timespec timeout{
 		std::chrono::duration_cast<std::chrono::seconds>(kJoinTimeout).count(), 0};
 	const int rc = rte_mp_request_sync(&request, &replies, &timeout);

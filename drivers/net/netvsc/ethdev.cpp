@@ -35,13 +35,13 @@ Error reconnect(Port& port, uint32_t mtu)
 	return error;
 }
 
-/* Of this process, which is the primary. */
-template <class Do> static auto all_ports(Do&& what)
+/* The ports of this process, which is the primary. */
+static void all_ports(const std::function<void(std::vector<Port*>&)>& what)
 {
 	static std::mutex mutex;
 	static auto* ports = new std::vector<Port*>; /* EAL ends after static destructors */
 	std::lock_guard lock(mutex);
-	return what(*ports);
+	what(*ports);
 }
 
 void mark_damaged(const SharedPort& memory)
