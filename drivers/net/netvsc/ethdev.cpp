@@ -161,6 +161,7 @@ static int close(rte_eth_dev* dev)
 	if (port == nullptr)
 		return 0;
 	unwatch_session(*port);
+	telemetry_remove(*port);
 	drop_pipelines(*port);
 	for (uint16_t i = 0; i < dev->data->nb_rx_queues; i++)
 		rx_queue_release(dev, i);
@@ -254,6 +255,7 @@ static int probe(BusDevice& device)
 	dev->data->numa_node = device.device->numa_node();
 	device.driver_data = port.get();
 	watch_session(*port);
+	telemetry_add(*port);
 	NETVSC_LOG(INFO, "%s: NVSP 0x%x, NDIS %u.%u, MTU %u, %u send sections of %u bytes",
 		   device.name.c_str(), info.nvsp_version, info.ndis_major, info.ndis_minor,
 		   info.mtu, info.section_count, info.section_size);
