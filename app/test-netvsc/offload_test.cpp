@@ -132,6 +132,104 @@ TEST_F(Offloads, LargeSends)
 	}));
 }
 
+/* The catalogue's check value for "123456789", so that the test's own reading of it is right. */
+static uint32_t crc32c(const uint8_t* p, size_t n)
+{
+	uint32_t crc = ~0u;
+	for (size_t i = 0; i < n; i++) {
+		crc ^= p[i];
+		for (int bit = 0; bit < 8; bit++)
+			crc = crc >> 1 ^ (crc & 1 ? 0x82f63b78u : 0);
+	}
+	return ~crc;
+}
+
+/* An SCTP packet, and `padding` bytes behind it. Without a checksum: zero. */
+static Frame sctp_packet(bool v6, uint32_t payload, uint32_t seed, bool checksum,
+			 uint32_t padding = 0)
+{
+	Frame f = packet({v6, false}, payload + 4, seed); /* 8 bytes of UDP header, 12 of SCTP */
+	const uint32_t l4 = 14 + l3_length({v6, false});
+	f[v6 ? 20 : 23] = IPPROTO_SCTP;
+	if (!v6) {
+		auto* ip = reinterpret_cast<rte_ipv4_hdr*>(&f[14]);
+		ip->hdr_checksum = 0;
+		ip->hdr_checksum = rte_ipv4_cksum(ip);
+	}
+	std::memset(&f[l4 + 4], 0, 8);
+	if (checksum) {
+		const uint32_t crc = rte_cpu_to_le_32(crc32c(&f[l4], f.size() - l4));
+		std::memcpy(&f[l4 + 8], &crc, 4);
+	}
+	f.insert(f.end(), padding, 0xee);
+	return f;
+}
+
+TEST_F(Offloads, SctpChecksums)
+{
+	ASSERT_EQ(crc32c(reinterpret_cast<const uint8_t*>("123456789"), 9), 0xe3069283u);
+	Bench s({.mtu = 9000,
+		 .rx_offloads = RTE_ETH_RX_OFFLOAD_SCTP_CKSUM | RTE_ETH_RX_OFFLOAD_SCATTER,
+		 .tx_offloads = RTE_ETH_TX_OFFLOAD_SCTP_CKSUM | RTE_ETH_TX_OFFLOAD_MULTI_SEGS,
+		 .pool = pools().small});
+	for (const bool v6 : {false, true})
+		for (const uint32_t payload :
+		     {0u, 1u, 7u, 100u, 1400u, 8900u}) { /* and no section */
+			const Frame good =
+				sctp_packet(v6, payload, payload, true, payload == 1 ? 9 : 0);
+			const Frame bare =
+				sctp_packet(v6, payload, payload, false, payload == 1 ? 9 : 0);
+			const uint32_t l4 = 14 + l3_length({v6, false});
+			/* In one piece, in many, and cut within the checksum. */
+			for (const std::vector<uint32_t>& cut :
+			     {std::vector<uint32_t>{}, {l4 + 10}, {14, l4 - 14, 9, 2}}) {
+				std::vector<uint32_t> lengths = cut;
+				uint32_t left = static_cast<uint32_t>(bare.size());
+				for (const uint32_t n : cut)
+					left -= n;
+				lengths.push_back(left);
+				rte_mbuf* m = to_chain(bare, lengths, pools().jumbo);
+				ASSERT_NE(m, nullptr);
+				m->l2_len = 14;
+				m->l3_len = l3_length({v6, false});
+				m->ol_flags |= RTE_MBUF_F_TX_SCTP_CKSUM |
+					       (v6 ? RTE_MBUF_F_TX_IPV6 : RTE_MBUF_F_TX_IPV4);
+				rte_pktmbuf_refcnt_update(
+					m, 1); /* shared: not the driver's to change */
+				EXPECT_EQ(s.send(m).at(0), good) << v6 << " " << payload;
+				EXPECT_EQ(from_mbuf(m), bare);
+				rte_pktmbuf_free(m);
+			}
+			for (const bool right : {true, false}) {
+				Frame in = good;
+				in[l4 + 9] ^= right ? 0 : 0x40;
+				rte_mbuf* m = s.receive(in);
+				ASSERT_NE(m, nullptr);
+				EXPECT_EQ(m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK,
+					  right ? RTE_MBUF_F_RX_L4_CKSUM_GOOD
+						: RTE_MBUF_F_RX_L4_CKSUM_BAD);
+				EXPECT_EQ(m->packet_type & RTE_PTYPE_L4_MASK, RTE_PTYPE_L4_SCTP);
+				rte_pktmbuf_free(m);
+			}
+		}
+	/* An IP header that promises more than there is: nobody can say, and nobody is hurt. */
+	Frame lies = sctp_packet(false, 100, 1, true);
+	lies[16] = 0x20;
+	rte_mbuf* m = s.receive(lies);
+	ASSERT_NE(m, nullptr);
+	EXPECT_EQ(m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK, 0u);
+	rte_pktmbuf_free(m);
+	EXPECT_EQ(s.port.stats().oerrors, 0u);
+	/* Headers longer than the frame are refused. */
+	m = to_mbuf(make_frame(60, 1));
+	m->l2_len = 14;
+	m->l3_len = 40;
+	m->ol_flags |= RTE_MBUF_F_TX_SCTP_CKSUM | RTE_MBUF_F_TX_IPV6;
+	EXPECT_EQ(rte_eth_tx_prepare(s.port.id, 0, &m, 1), 0);
+	EXPECT_TRUE(s.port.send(m));
+	EXPECT_EQ(s.port.stats().oerrors, 1u);
+}
+
 /* Refused by tx_prepare with a reason, and dropped and counted by a burst. */
 TEST_F(Offloads, WhatNoHostCouldDo)
 {

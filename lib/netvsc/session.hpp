@@ -156,6 +156,16 @@ class Session final {
 	 */
 	void tend();
 
+	/** Calls `look` while nothing of the session changes. @return false: it is busy, or ended */
+	template <class Look> bool inspect(Look&& look)
+	{
+		std::unique_lock lock(control_, std::try_to_lock);
+		if (!lock || !connected_)
+			return false;
+		look();
+		return true;
+	}
+
 	bool link_up() const { return link_up_.load(std::memory_order_relaxed); }
 	uint64_t speed_bps() const { return speed_bps_.load(std::memory_order_relaxed); }
 

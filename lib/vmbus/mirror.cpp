@@ -178,11 +178,11 @@ void Mirror::change_locked(const Change& change)
 	}
 }
 
-Error Mirror::join(int socket, uint32_t& id)
+uint32_t Mirror::join(int socket)
 {
 	std::lock_guard lock(mutex_);
 	auto peer = std::make_unique<Peer>();
-	id = 2; /* 1 is the owner of the memory, in locks */
+	uint32_t id = 2; /* 1 is the owner of the memory, in locks */
 	while (std::any_of(peers_.begin(), peers_.end(),
 			   [id](const auto& p) { return p->id == id; }))
 		id++;
@@ -194,7 +194,7 @@ Error Mirror::join(int socket, uint32_t& id)
 		peer->changes.push_back(s.second);
 	peer->wanted = ++syncs_;
 	peers_.push_back(std::move(peer));
-	return {};
+	return id;
 }
 
 size_t Mirror::count()
@@ -471,9 +471,10 @@ Error MirrorClient::dispatch(const std::function<void()>& refresh)
 		if (sync != 0) {
 			refresh();
 			answered_++;
-			[[maybe_unused]] const ssize_t sent =
-				::send(socket_, &sync, sizeof(sync), MSG_NOSIGNAL | MSG_DONTWAIT);
 		}
+		/* Also where nothing is asked: the owner may have more, and had no room for it. */
+		[[maybe_unused]] const ssize_t sent =
+			::send(socket_, &sync, sizeof(sync), MSG_NOSIGNAL | MSG_DONTWAIT);
 	}
 }
 

@@ -41,8 +41,11 @@ class Mirror {
 	void add(uint32_t slot, int fd);
 	void remove(uint32_t slot);
 
-	/** @param id names the process from now on: 2 and up, never that of another living one */
-	Error join(int socket, uint32_t& id);
+	/**
+	 * @param socket of a pair whose other end the process has; closed when the process left
+	 * @return what it is called from now on: 2 and up, never as another living one
+	 */
+	uint32_t join(int socket);
 	/**
 	 * Has every process take over what changed, and look at what else concerns it. Processes
 	 * that did not by the deadline are given up.

@@ -35,6 +35,28 @@ struct PacketView {
 	uint32_t ring_length() const { return length + kFooterSize; }
 };
 
+/** For people who look for what is wrong. */
+struct RingState {
+	const void* data;
+	uint32_t size;
+	uint32_t in;
+	uint32_t out;
+	uint32_t interrupt_mask;
+	uint32_t pending_send_size;
+	bool broken;
+};
+
+inline RingState state_of(const RingControl& control, const void* data, uint32_t size, bool broken)
+{
+	return {data,
+		size,
+		load_once(&control.in),
+		load_once(&control.out),
+		load_once(&control.interrupt_mask),
+		load_once(&control.pending_send_size),
+		broken};
+}
+
 class RingReader {
       public:
 	RingReader() = default;
@@ -47,6 +69,8 @@ class RingReader {
 
 	bool broken() const { return broken_; }
 	uint32_t size() const { return size_; }
+
+	RingState state() const { return state_of(*control_, data_, size_, broken_); }
 
 	/** Looks at the host's index without the lock: whether a burst may find something. */
 	bool maybe_nonempty() const { return load_once(&control_->in) != load_once(&read_); }
@@ -189,6 +213,8 @@ class RingWriter {
 
 	bool broken() const { return broken_; }
 	uint32_t size() const { return size_; }
+
+	RingState state() const { return state_of(*control_, data_, size_, broken_); }
 
 	/** Whether `length` more bytes fit, leaving `spare` free; looks at the host's index if not.
 	 */

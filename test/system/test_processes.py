@@ -80,6 +80,28 @@ class Processes(harness.Case):
             self.assertIn("key len : 40", text)
             self.assertEqual(primary.quit(), 0, f"testpmd's exit code, see {primary.log}")
 
+    def test_ports_come_and_go(self) -> None:
+        """All NICs behind a socket are there; NICs that the primary plugs in and out come and go in the secondary, too."""
+        nic = f"endpoint=null,queues={QUEUES}"
+        with Daemon(self.log("netvsp"), socket_path(), [nic, nic]) as daemon:
+            primary = self.primary(f"netvsp0,socket={daemon.socket}", *self.share(0))
+            with primary, self.secondary(primary) as secondary:
+                def ports(process: Testpmd) -> list[str]:
+                    return re.findall(r"^\d+ +[0-9A-F:]{17} +(\S+)", process.command("show port summary all"), re.M)
+
+                self.assertEqual(ports(primary), ["netvsp0", "netvsp0_1"])
+                self.assertEqual(ports(secondary), ["netvsp0", "netvsp0_1"])
+                for _ in range(3):
+                    primary.command("port attach netvsp1,endpoint=null", timeout=60)
+                    self.assertIn("netvsp1", ports(primary))
+                    self.eventually("the new port", lambda: "netvsp1" in ports(secondary))
+                    primary.command("port close 2", timeout=60)
+                    primary.command("device detach netvsp1", timeout=60)
+                    self.assertEqual(ports(primary), ["netvsp0", "netvsp0_1"])
+                    self.eventually("the port to go", lambda: "netvsp1" not in ports(secondary))
+                self.assertEqual(secondary.quit(), 0, f"testpmd's exit code, see {secondary.log}")
+                self.assertEqual(primary.quit(), 0, f"testpmd's exit code, see {primary.log}")
+
     def same_mempools(self, primary: str, secondary: str) -> dict[str, str]:
         """
         Processes know kinds of mempools by the order in which they were registered. Distributions link some to

@@ -125,12 +125,14 @@ int on_join(const rte_mp_msg* message, const void* peer)
 	} else {
 		const int socket = message->fds[0];
 		::fcntl(socket, F_SETFD, FD_CLOEXEC);
-		Error error = mirror().join(socket, reply.id);
-		reply.error = error.code;
+		{
+			/* Before anybody can find that the process left, and close it. */
+			std::lock_guard lock(watches_mutex);
+			watches()[socket] = new Watch(socket, on_answer);
+		}
+		reply.id = mirror().join(socket);
 		reply.base = mirror().base();
 		reply.size = mirror().size();
-		std::lock_guard lock(watches_mutex);
-		watches()[socket] = new Watch(socket, on_answer);
 	}
 	std::memcpy(answer.param, &reply, sizeof(reply));
 	const int rc = rte_mp_reply(&answer, static_cast<const char*>(peer));

@@ -95,16 +95,21 @@ int mac_addr_set(rte_eth_dev* dev, rte_ether_addr* mac)
 	return 0;
 }
 
-int fw_version_get(rte_eth_dev* dev, char* text, size_t size)
+std::string version_text(const HostInfo& host)
 {
-	const HostInfo& host = shared_of(dev).host;
 	/* Versions 1 and 2 are numbers of their own; later ones are major and minor. */
 	const uint32_t v = host.nvsp_version;
 	const uint32_t major = v == nvsp::kVersion1 ? 1 : v == nvsp::kVersion2 ? 2 : v >> 16;
 	const uint32_t minor = v >= nvsp::kVersion4 ? v & 0xffff : 0;
-	const int length = std::snprintf(text, size, "NVSP %u.%u, NDIS %u.%u", major, minor,
-					 host.ndis_major, host.ndis_minor);
-	const size_t needed = static_cast<size_t>(length) + 1;
+	return "NVSP " + std::to_string(major) + "." + std::to_string(minor) + ", NDIS " +
+	       std::to_string(host.ndis_major) + "." + std::to_string(host.ndis_minor);
+}
+
+int fw_version_get(rte_eth_dev* dev, char* text, size_t size)
+{
+	const std::string version = version_text(shared_of(dev).host);
+	std::snprintf(text, size, "%s", version.c_str());
+	const size_t needed = version.size() + 1;
 	return size < needed ? static_cast<int>(needed) : 0;
 }
 

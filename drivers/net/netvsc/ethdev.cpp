@@ -214,6 +214,7 @@ static int close(rte_eth_dev* dev)
 		return 0;
 	all_ports([port](std::vector<Port*>& ports) { std::erase(ports, port); });
 	unwatch_session(*port);
+	telemetry_remove(*port);
 	if (Error error = close_gates(*port))
 		failed(*port, "close", error);
 	end_sharing(*port);
@@ -322,6 +323,7 @@ static int probe(BusDevice& device)
 	dev->data->numa_node = device.device->numa_node();
 	device.driver_data = port.get();
 	share(*port, *dev);
+	telemetry_add(*port);
 	NETVSC_LOG(INFO, "%s: NVSP 0x%x, NDIS %u.%u, MTU %u, %u send sections of %u bytes",
 		   device.name.c_str(), info.nvsp_version, info.ndis_major, info.ndis_minor,
 		   info.mtu, info.section_count, info.section_size);

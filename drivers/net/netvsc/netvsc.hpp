@@ -198,6 +198,7 @@ int allmulticast_enable(rte_eth_dev* dev);
 int allmulticast_disable(rte_eth_dev* dev);
 int mtu_set(rte_eth_dev* dev, uint16_t mtu);
 int mac_addr_set(rte_eth_dev* dev, rte_ether_addr* mac);
+std::string version_text(const HostInfo& host);
 int fw_version_get(rte_eth_dev* dev, char* text, size_t size);
 const uint32_t* supported_ptypes_get(rte_eth_dev* dev);
 int ptypes_set(rte_eth_dev* dev, uint32_t mask);
@@ -227,6 +228,11 @@ int attach_ports(rte_device& parent);
 void detach_ports(rte_device& parent);
 void refresh_ports();
 void lose_ports();
+
+/* telemetry.cpp */
+void telemetry_add(Port& port);
+/** Waits for whoever looks at the port. */
+void telemetry_remove(Port& port);
 
 /* stats.cpp */
 int stats_get(rte_eth_dev* dev, rte_eth_stats* stats);

@@ -34,7 +34,7 @@ bool has_tags(const HostInfo& host)
 
 uint64_t rx_offloads_of(const HostInfo& host)
 {
-	uint64_t offloads = RTE_ETH_RX_OFFLOAD_SCATTER;
+	uint64_t offloads = RTE_ETH_RX_OFFLOAD_SCATTER | RTE_ETH_RX_OFFLOAD_SCTP_CKSUM;
 	if (host.rss.table_size != 0)
 		offloads |= RTE_ETH_RX_OFFLOAD_RSS_HASH;
 	if (has_tags(host))
@@ -50,7 +50,7 @@ uint64_t rx_offloads_of(const HostInfo& host)
 
 uint64_t tx_offloads_of(const HostInfo& host)
 {
-	uint64_t offloads = kPlainTxOffloads;
+	uint64_t offloads = kPlainTxOffloads | RTE_ETH_TX_OFFLOAD_SCTP_CKSUM;
 	if (has_tags(host))
 		offloads |= RTE_ETH_TX_OFFLOAD_VLAN_INSERT;
 	for (const ChecksumOffload& c : kChecksums)
@@ -125,6 +125,10 @@ uint16_t tx_prepare(void* queue, rte_mbuf** mbufs, uint16_t count)
 			rte_errno = EINVAL;
 			return i;
 		}
+		/* SCTP has no pseudo header. */
+		if ((m->ol_flags & (RTE_MBUF_F_TX_L4_MASK | RTE_MBUF_F_TX_IP_CKSUM)) ==
+		    RTE_MBUF_F_TX_SCTP_CKSUM)
+			continue;
 		if (const int rc = rte_net_intel_cksum_prepare(m)) {
 			rte_errno = -rc;
 			return i;

@@ -196,6 +196,25 @@ static inline void release_mbuf(void* cookie)
 	rte_pktmbuf_free(static_cast<rte_mbuf*>(cookie));
 }
 
+enum class Sent { kYes, kLater, kNever };
+
+/* The checksum goes into the copy: what the application has is not the driver's to write. */
+static Sent send_sctp(TxQueue& q, const rte_mbuf* m, uint32_t length, const TxInfo* info)
+{
+	Tx& tx = *q.tx;
+	const bool section = tx.can_copy(length, info);
+	if (length > tx.max_frame() || (!section && !tx.can_direct()))
+		return Sent::kNever;
+	uint8_t* to = section ? tx.copy_frame(length, info) : tx.bounce_begin(length);
+	if (to == nullptr)
+		return Sent::kLater;
+	copy_out(to, m);
+	seal_sctp(to, length, m->l2_len, m->l2_len + m->l3_len);
+	if (!section)
+		tx.bounce_end(length, info);
+	return Sent::kYes;
+}
+
 /* Which frames can be sent at all: no host would take the others. */
 static inline bool sendable(const Tx& tx, uint32_t length, bool large_send)
 {
@@ -240,6 +259,15 @@ static uint16_t tx_burst(void* queue, rte_mbuf** mbufs, uint16_t count)
 					continue;
 				}
 				info = &infos;
+			}
+			if ((m->ol_flags & RTE_MBUF_F_TX_L4_MASK) == RTE_MBUF_F_TX_SCTP_CKSUM)
+				[[unlikely]] {
+				const Sent result = send_sctp(q, m, length, info);
+				if (result == Sent::kLater)
+					break;
+				q.dropped += result == Sent::kNever;
+				rte_pktmbuf_free(m);
+				continue;
 			}
 		}
 		if (length <= q.copybreak && length != 0) [[likely]] {
@@ -321,7 +349,9 @@ void select_burst_functions(Port& port)
 		RxQueue& q = *rx_queue(data, i);
 		q.wanted = wanted_info(data.dev_conf.rxmode.offloads);
 		q.ptype_mask = port.shared.ptype_mask;
-		kind.info |= q.wanted != 0 || q.ptype_mask != 0;
+		q.verify_sctp =
+			(data.dev_conf.rxmode.offloads & RTE_ETH_RX_OFFLOAD_SCTP_CKSUM) != 0;
+		kind.info |= q.wanted != 0 || q.ptype_mask != 0 || q.verify_sctp;
 	}
 	dev->rx_pkt_burst = rx_burst_of(kind, false);
 	dev->tx_pkt_burst = tx_burst_of(kind, false);

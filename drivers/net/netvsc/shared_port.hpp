@@ -40,6 +40,7 @@ struct alignas(64) RxQueue {
 	uint32_t copybreak = 0;
 	uint32_t wanted = 0;	 /**< Frame::Info that the application asked for */
 	uint32_t ptype_mask = 0; /**< RTE_PTYPE_* to look for; 0 = none */
+	bool verify_sctp = false;
 	uint16_t stash_count = 0;
 	uint64_t no_mbuf = 0;
 	uint64_t too_long = 0;	    /**< frames dropped because they fit no mbuf or no packet */
