@@ -252,7 +252,7 @@ static int probe(BusDevice& device)
 	dev->data->mtu = static_cast<uint16_t>(info.mtu);
 	dev->data->dev_flags |=
 		RTE_ETH_DEV_INTR_LSC | RTE_ETH_DEV_INTR_RMV | RTE_ETH_DEV_AUTOFILL_QUEUE_XSTATS;
-	dev->data->numa_node = device.device->numa_node();
+	dev->data->numa_node = port->numa_node();
 	device.driver_data = port.get();
 	watch_session(*port);
 	telemetry_add(*port);
@@ -291,6 +291,8 @@ RTE_INIT(register_netvsc)
 
 } // namespace netvsc
 
-RTE_PMD_REGISTER_PARAM_STRING(net_netvsc, "rx_copybreak=<0-65535> tx_copybreak=<0-65535> "
-					  "rx_extmbuf_enable=<0|1> max_nvsp=<1|2|4|5|6|6.1>");
+RTE_PMD_REGISTER_PARAM_STRING(net_netvsc,
+			      "rx_copybreak=<0-65535> tx_copybreak=<0-65535> "
+			      "rx_extmbuf_enable=<0|1> latency=<0-6553> numa_aware=<0|1> "
+			      "max_nvsp=<1|2|4|5|6|6.1>");
 NETVSC_EXPORT_NAME(net_netvsc, __COUNTER__);

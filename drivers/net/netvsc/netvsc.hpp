@@ -33,6 +33,9 @@ struct PortArgs {
 	uint32_t rx_copybreak = 256; /**< longest frame copied although external mbufs are on */
 	uint32_t tx_copybreak = 512; /**< longest frame copied into a send section */
 	bool rx_extmbuf_enable = false;
+	uint32_t latency = 50; /**< microseconds until the host sees a signal by monitor */
+	bool numa_aware =
+		true; /**< queues' memory is on the device's NUMA node, if they may choose */
 	uint32_t max_nvsp = nvsp::kVersion61;
 };
 /** Null-terminated keys that parse_args() takes. */
@@ -132,6 +135,11 @@ struct Port {
 	rte_intr_handle* interrupts =
 		nullptr; /**< of the receive queues, once they were asked for */
 	const std::string& name() const { return bus_device.name; }
+	/** Of memory that the application does not say where it shall be. */
+	int numa_node() const
+	{
+		return args.numa_aware ? bus_device.device->numa_node() : SOCKET_ID_ANY;
+	}
 	SessionConfig session_config(uint32_t mtu) const
 	{
 		return {mtu, args.max_nvsp, bus_device.timeout};

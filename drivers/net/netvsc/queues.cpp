@@ -14,6 +14,12 @@ using vmbus::Error;
 /* Of a large send, behind the Ethernet header: IPv6 with extension headers, and TCP's options. */
 static constexpr uint32_t kMaxHeaders = 256;
 
+static int node_for(const Port& port, unsigned int socket)
+{
+	const int asked = static_cast<int>(socket);
+	return asked == SOCKET_ID_ANY ? port.numa_node() : asked;
+}
+
 int rx_queue_setup(rte_eth_dev* dev, uint16_t id, uint16_t descriptors, unsigned int socket,
 		   const rte_eth_rxconf* config, rte_mempool* pool)
 {
@@ -30,7 +36,7 @@ int rx_queue_setup(rte_eth_dev* dev, uint16_t id, uint16_t descriptors, unsigned
 		return -EINVAL;
 	}
 	void* memory = rte_zmalloc_socket("netvsc_rx", sizeof(RxQueue), alignof(RxQueue),
-					  static_cast<int>(socket));
+					  node_for(port, socket));
 	if (memory == nullptr)
 		return -ENOMEM;
 	auto* q = new (memory) RxQueue;
@@ -62,7 +68,7 @@ int tx_queue_setup(rte_eth_dev* dev, uint16_t id, uint16_t descriptors, unsigned
 {
 	Port& port = port_of(dev);
 	void* memory = rte_zmalloc_socket("netvsc_tx", sizeof(TxQueue), alignof(TxQueue),
-					  static_cast<int>(socket));
+					  node_for(port, socket));
 	if (memory == nullptr)
 		return -ENOMEM;
 	auto* q = new (memory) TxQueue;
@@ -81,7 +87,7 @@ int tx_queue_setup(rte_eth_dev* dev, uint16_t id, uint16_t descriptors, unsigned
 	char name[RTE_MEMZONE_NAMESIZE];
 	std::snprintf(name, sizeof(name), "netvsc_%u_tx_%u", dev->data->port_id, id);
 	q->memory = rte_memzone_reserve_aligned(name, Tx::memory_size(descriptors, q->max_bounce),
-						static_cast<int>(socket), RTE_MEMZONE_IOVA_CONTIG,
+						node_for(port, socket), RTE_MEMZONE_IOVA_CONTIG,
 						vmbus::kPageSize);
 	if (q->memory == nullptr) {
 		NETVSC_LOG(ERR, "%s: no memory for transmit queue %u: %s", port.name().c_str(), id,
@@ -129,6 +135,8 @@ Error build_pipelines(Port& port)
 	const rte_eth_dev_data& data = *port.ethdev->data;
 	vmbus::Device& device = port.session.device();
 	const uint32_t queues = port.session.queue_count();
+	for (uint32_t i = 0; i < queues; i++)
+		port.session.queue(i).channel.doorbell.set_latency(port.args.latency);
 	for (uint16_t i = 0; i < data.nb_tx_queues; i++) {
 		TxQueue& q = *tx_queue(data, i);
 		Queue& channel = port.session.queue(i);
