@@ -68,6 +68,7 @@ int Port::configure(const PortOptions& options)
 	conf.rxmode.offloads = options.rx_offloads;
 	conf.txmode.offloads = options.tx_offloads;
 	conf.intr_conf.lsc = options.lsc;
+	conf.intr_conf.rxq = options.interrupts;
 	if (options.rss_types != 0) {
 		conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
 		conf.rx_adv_conf.rss_conf.rss_hf = options.rss_types;

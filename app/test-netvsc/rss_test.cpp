@@ -245,8 +245,9 @@ TEST_F(Rss, AStoppedQueueGetsNothing)
 		const uint32_t home = softrss({false, 6, i}, true, s.key) % 128 % kQueues;
 		EXPECT_GE(queue, 0);
 		EXPECT_NE(queue, 2);
-		if (home != 2)
+		if (home != 2) {
 			EXPECT_EQ(queue, static_cast<int>(home));
+		}
 	}
 	Table table(9);
 	ASSERT_EQ(rte_eth_dev_rss_reta_query(s.port.id, table.groups, 128), 0);

@@ -124,6 +124,7 @@ struct PortOptions {
 	uint16_t tx_descriptors = 512;
 	rte_mempool* pool = nullptr; /**< null = normal, or jumbo where the MTU wants it */
 	bool lsc = false;
+	bool interrupts = false; /**< of receive queues */
 	uint16_t rx_queues = 1;
 	uint16_t tx_queues = 1;
 	uint64_t rss_types = 0;		   /**< RTE_ETH_RSS_*; 0 = no RSS */

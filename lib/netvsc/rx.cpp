@@ -241,6 +241,18 @@ uint32_t Rx::waiting(uint32_t enough)
 	return frames;
 }
 
+/* A host that has no buffers left sends nothing: what was received must be completed first. */
+bool Rx::arm()
+{
+	lock_.lock();
+	finish_burst();
+	if (pending_count_ != 0)
+		write_completions(true);
+	const bool ready = channel_.arm() || pending_count_ != 0;
+	lock_.unlock();
+	return !ready;
+}
+
 void Rx::flush_completions()
 {
 	if (!lock_.try_lock())

@@ -121,6 +121,12 @@ class Rx {
 	/** Frames in the ring, counted up to about `enough`. */
 	uint32_t waiting(uint32_t enough);
 
+	/**
+	 * The caller is about to sleep until the channel's event_fd is readable.
+	 * @return false: there is something to do already; the caller is not to sleep
+	 */
+	bool arm();
+
 	/** Gives the host its buffers back that were not yet; e.g. after frames were released. */
 	void flush_completions();
 

@@ -152,11 +152,13 @@ class RingReader {
 		return free_now >= pending && free_before < pending;
 	}
 
-	/** Asks the host not to signal this ring (true), or to. Then look at the ring again. */
+	/** Asks the host not to signal this ring (true), or to. */
 	void mask_interrupts(bool masked)
 	{
 		store_seq_cst(&control_->interrupt_mask, masked ? 1u : 0u);
 	}
+	/** Whether something is unread, to be asked after unmasking: no signal comes for that. */
+	bool nonempty_after_unmask() const { return load_seq_cst(&control_->in) != read_; }
 
       private:
 	uint32_t wrap(uint32_t at) const { return at >= size_ ? at - size_ : at; }

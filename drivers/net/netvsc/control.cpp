@@ -164,6 +164,7 @@ void device_gone(Port& port)
 {
 	rte_eth_dev* dev = port.ethdev;
 	port.gone = true;
+	wake_sleepers(port);
 	link_update(dev, 0);
 	rte_eth_dev_callback_process(dev, RTE_ETH_EVENT_INTR_LSC, nullptr);
 	/* The application may have closed the port while it was told: it knows, then. */

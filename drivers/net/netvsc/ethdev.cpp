@@ -96,7 +96,9 @@ static int start(rte_eth_dev* dev)
 	select_burst_functions(port);
 	start_queues(port);
 	port.running = true;
-	error = apply_rss(port);
+	error = open_interrupts(port);
+	if (!error)
+		error = apply_rss(port);
 	if (!error)
 		error = apply_offloads(port);
 	if (!error)
@@ -106,6 +108,7 @@ static int start(rte_eth_dev* dev)
 	if (error) {
 		port.running = false;
 		stop_queues(port);
+		close_interrupts(port);
 		return failed(port, "start", error);
 	}
 	link_update(dev, 0);
@@ -117,6 +120,7 @@ static int stop(rte_eth_dev* dev)
 	Port& port = port_of(dev);
 	port.running = false;
 	stop_queues(port);
+	close_interrupts(port);
 	link_update(dev, 0);
 	if (port.gone || !port.session.connected())
 		return 0;
@@ -162,6 +166,8 @@ static int close(rte_eth_dev* dev)
 		rx_queue_release(dev, i);
 	for (uint16_t i = 0; i < dev->data->nb_tx_queues; i++)
 		tx_queue_release(dev, i);
+	dev->intr_handle = nullptr;
+	rte_intr_instance_free(port->interrupts);
 	dev->data->mac_addrs = nullptr; /* part of the port */
 	dev->data->dev_private = nullptr;
 	dev->process_private = nullptr;
@@ -188,6 +194,8 @@ static constexpr eth_dev_ops make_ops()
 	ops.rx_queue_stop = rx_queue_stop;
 	ops.tx_queue_start = tx_queue_start;
 	ops.tx_queue_stop = tx_queue_stop;
+	ops.rx_queue_intr_enable = rx_interrupt_enable;
+	ops.rx_queue_intr_disable = rx_interrupt_disable;
 	ops.rxq_info_get = rxq_info_get;
 	ops.txq_info_get = txq_info_get;
 	ops.rx_burst_mode_get = rx_burst_mode_get;

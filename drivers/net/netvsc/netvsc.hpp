@@ -122,7 +122,9 @@ struct Port {
 	bool mac_changed = false;	  /**< by the application: again after each connect */
 	std::atomic<bool> gone{false};	  /**< read by every burst */
 	std::atomic<bool> running{false}; /**< from start to stop */
-	std::mutex link_lock;		  /**< one link_update() at a time */
+	std::mutex link_lock; /**< one link_update() at a time; and the interrupts' descriptors */
+	rte_intr_handle* interrupts =
+		nullptr; /**< of the receive queues, once they were asked for */
 	const std::string& name() const { return bus_device.name; }
 	SessionConfig session_config(uint32_t mtu) const
 	{
@@ -194,6 +196,16 @@ int vlan_offload_set(rte_eth_dev* dev, int mask);
 uint16_t tx_prepare(void* queue, rte_mbuf** mbufs, uint16_t count);
 /** Frame::Info that receive queues need for these RTE_ETH_RX_OFFLOAD_*. */
 uint32_t wanted_info(uint64_t offloads);
+
+/* interrupt.cpp */
+/** Makes the queues' descriptors known to ethdev, if the application wants receive interrupts. */
+vmbus::Error open_interrupts(Port& port);
+/** The descriptors are about to be closed, or the port stops. */
+void close_interrupts(Port& port);
+/** Wakes whoever sleeps on a queue: the port is gone. */
+void wake_sleepers(Port& port);
+int rx_interrupt_enable(rte_eth_dev* dev, uint16_t id);
+int rx_interrupt_disable(rte_eth_dev* dev, uint16_t id);
 
 /* rss.cpp */
 /** RTE_ETH_RSS_* of a host's hash types. */
