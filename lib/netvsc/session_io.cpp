@@ -281,7 +281,8 @@ void Session::on_completion(uint64_t id, const uint8_t* payload, uint32_t length
 
 /*
  * A host that takes a VF away says so twice: it has switched the data path back, and the VF is
- * gone. It asks for completions of both; Linux sends none, and hosts do without.
+ * gone. The first will do: from then on the guest has none until it is told of one. The host asks
+ * for completions of both; Linux sends none, and hosts do without.
  */
 void Session::on_message(const uint8_t* payload, uint32_t length)
 {
@@ -295,7 +296,7 @@ void Session::on_message(const uint8_t* payload, uint32_t length)
 		vf_ = {allocated, serial, vf_.news + 1};
 	} else if (type == nvsp::kSwitchDataPath) {
 		std::lock_guard lock(inbox_);
-		vf_.news++;
+		vf_ = {false, vf_.serial, vf_.news + 1};
 	} else {
 		return;
 	}

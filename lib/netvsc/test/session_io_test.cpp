@@ -40,8 +40,8 @@ TEST(SessionVf, IsWhatTheHostSaidLast)
 	EXPECT_EQ(say(nvsp_message({128, 1, 7})), 1u);
 	EXPECT_TRUE(t.session.vf().allocated);
 	EXPECT_EQ(t.session.vf().serial, 7u);
-	EXPECT_EQ(say(nvsp_message({129, 0})), 1u); /* the data path is back: still there */
-	EXPECT_TRUE(t.session.vf().allocated);
+	EXPECT_EQ(say(nvsp_message({129, 0})), 1u); /* the data path is back: it is about to go */
+	EXPECT_FALSE(t.session.vf().allocated);
 	EXPECT_EQ(say(nvsp_message({128, 0, 7})), 1u);
 	EXPECT_FALSE(t.session.vf().allocated);
 	/* Any value but 0 is true. What is cut short says nothing. */
