@@ -52,8 +52,6 @@ Port::Port(const std::string& args)
 
 Port::~Port()
 {
-	if (!plugged_)
-		return;
 	if (id != RTE_MAX_ETHPORTS && rte_eth_dev_is_valid_port(id)) {
 		stop();
 		close();

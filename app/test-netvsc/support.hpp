@@ -146,6 +146,8 @@ struct PortOptions {
 class Port {
       public:
 	explicit Port(const std::string& args);
+	/** A port that is there; its device is another's. */
+	explicit Port(uint16_t existing) : id(existing), plug_result_(0) {}
 	~Port();
 	Port(const Port&) = delete;
 	Port& operator=(const Port&) = delete;

@@ -331,6 +331,7 @@ TEST_F(VfTraffic, BroadcastsAreNotStarved)
 	net.give(1);
 	VirtualVf& vf = net.plug();
 	ASSERT_TRUE(net.switched(1));
+	ASSERT_EQ(net.port.receive_rest(5), 0u); /* the path has changed when somebody polled */
 	const Frame unicast = make_frame_to(net.port.mac(), 100, 1);
 	Frame broadcast = make_frame_to({{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}}, 100, 2);
 	net.wire->inject(broadcast);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "rx.hpp"
 
+#include "ndis.hpp"
+
 namespace netvsc {
 
 using vmbus::PacketType;
@@ -144,6 +146,11 @@ bool Rx::parse_info(const uint8_t* info, uint32_t length, Frame& frame)
 			case rndis::kPpiHashValue:
 				frame.hash = value;
 				frame.info |= Frame::kHash;
+				break;
+			case rndis::kPpiPacketId:
+				frame.part = static_cast<uint8_t>(value >> 8);
+				if ((frame.part & ndis::kPacketIdPart) != 0)
+					frame.info |= Frame::kPart;
 				break;
 			default: /* other information is for other guests */
 				break;

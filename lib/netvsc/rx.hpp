@@ -26,7 +26,7 @@ namespace netvsc {
 
 /** A received frame, in the receive buffer: valid until the packet's completion. */
 struct Frame {
-	enum Info : uint32_t { kVlan = 1, kChecksum = 2, kHash = 4 };
+	enum Info : uint32_t { kVlan = 1, kChecksum = 2, kHash = 4, kPart = 8 };
 
 	const uint8_t* data;
 	uint32_t length;
@@ -34,6 +34,8 @@ struct Frame {
 	uint32_t vlan; /**< priority [2:0], CFI [3], id [15:4] */
 	uint32_t checksum;
 	uint32_t hash;
+	/** ndis::kPacketId*: not a frame, but a part of a packet that the host made of several. */
+	uint8_t part;
 };
 
 struct RxConfig {
@@ -135,6 +137,8 @@ class Rx {
 	const RxStats& stats() const { return stats_; }
 	/** Frames may be waiting, without taking the lock. */
 	bool maybe_nonempty() const { return ring_.maybe_nonempty(); }
+	/** Moves when somebody reads the ring; without the lock. */
+	uint32_t position() const { return ring_.position(); }
 
       private:
 	static constexpr uint32_t kBounceSize = 8192; /* a packet that wraps: 1,000 ranges */

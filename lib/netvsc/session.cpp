@@ -34,6 +34,7 @@ Error Session::connect(const SessionConfig& config)
 		std::lock_guard inbox(inbox_);
 		vf_ = {false, 0, vf_.news + 1}; /* the host tells anew */
 	}
+	offload_ = {};
 	if (Error error = device_.open(config.timeout))
 		return error;
 	queues_.push_back(
@@ -125,6 +126,8 @@ Error Session::negotiate_version()
 		/* As Linux: hosts of NVSP 4 could tell of a VF, but no guest asks them to. */
 		if (info_.nvsp_version >= nvsp::kVersion5)
 			config.ndis_config.capabilities |= nvsp::kCapSriov;
+		if (info_.nvsp_version >= nvsp::kVersion61)
+			config.ndis_config.capabilities |= nvsp::kCapRsc;
 		if (Error error = send_message(config, 0))
 			return error;
 	}
@@ -355,8 +358,12 @@ Error Session::set_offload(const OffloadConfig& config)
 	if (info_.offload == OffloadCapabilities{})
 		return {};
 	const std::vector<uint8_t> parameters = offload_parameters(config, info_.nvsp_version);
-	return set(rndis::kOidOffloadParameters, parameters.data(),
-		   static_cast<uint32_t>(parameters.size()));
+	if (Error error = set(rndis::kOidOffloadParameters, parameters.data(),
+			      static_cast<uint32_t>(parameters.size())))
+		return error;
+	std::lock_guard lock(inbox_);
+	offload_ = config;
+	return {};
 }
 
 Error Session::set_mac(const std::array<uint8_t, 6>& mac)

@@ -76,7 +76,12 @@ struct Queue {
 
 class Session final : private ControlSink {
       public:
-	enum class Event { kLink, kVf };
+	enum class Event {
+		kLink,	  /**< up, down, or of another speed */
+		kNetwork, /**< the link stayed up, but leads elsewhere: addresses may be stale */
+		kOffload, /**< the host does no longer what set_offload() asked for */
+		kVf,
+	};
 
 	explicit Session(vmbus::Device& device);
 	~Session();
@@ -126,6 +131,11 @@ class Session final : private ControlSink {
 	 */
 	Error switch_data_path(bool to_vf);
 	static constexpr Milliseconds kDataPathTimeout{5000};
+	/**
+	 * For a timer: as poll(), but leaves a ring alone that somebody reads. What the host says
+	 * is so noticed by the second call at the latest, although nobody receives.
+	 */
+	void tend();
 
 	bool link_up() const { return link_up_.load(std::memory_order_relaxed); }
 	uint64_t speed_bps() const { return speed_bps_.load(std::memory_order_relaxed); }
@@ -148,6 +158,12 @@ class Session final : private ControlSink {
 	void on_message(const uint8_t* payload, uint32_t length) override;
 	void on_rndis(const uint8_t* message, uint32_t length) override;
 	void indication(const uint8_t* message, uint32_t length);
+	void offload_indication(const uint8_t* data, uint32_t length);
+	void tell(Event event)
+	{
+		if (on_event_)
+			on_event_(event);
+	}
 
 	Error negotiate();
 	Error negotiate_version();
@@ -193,6 +209,7 @@ class Session final : private ControlSink {
 	std::atomic<bool> link_up_{false};
 	std::atomic<uint64_t> speed_bps_{0};
 	std::mutex control_; /* one command at a time */
+	uint32_t tended_at_ = 0;
 
 	mutable std::mutex inbox_; /* guards what follows; never held while waiting */
 	uint64_t awaited_id_ = 0;
@@ -204,6 +221,7 @@ class Session final : private ControlSink {
 	bool answered_ = false;
 	bool link_indicated_ = false; /* since the last answer */
 	VfAssociation vf_;
+	OffloadConfig offload_; /* that the host agreed to */
 	std::vector<uint8_t> answer_;
 };
 

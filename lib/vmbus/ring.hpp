@@ -51,6 +51,9 @@ class RingReader {
 	/** Looks at the host's index without the lock: whether a burst may find something. */
 	bool maybe_nonempty() const { return load_once(&control_->in) != load_once(&read_); }
 
+	/** How far the ring was read, without the lock. */
+	uint32_t position() const { return load_once(&read_); }
+
 	/** Takes a new look at what the host has written. @return bytes that can be read */
 	uint32_t refresh()
 	{

@@ -47,33 +47,40 @@ def ping(log: Path, count: int, **more: str) -> Result:
                   f"{average:.3f} ms round trip", f"testpmd exit {code}" if code else "")
 
 
-def tcp(log: Path, size: int, show: Callable[[str], None] = lambda _: None, timeout: float = 180, **more: str) -> Result:
+def transfer(log: Path, spaces: Sequence[Namespace], size: int, show: Callable[[str], None] = lambda _: None,
+             timeout: float = 180) -> Result:
+    """A TCP transfer from the first namespace to the second, which has 198.18.0.2."""
+    def end(number: int, *arguments: str) -> Process:
+        return Process(spaces[number].inside("python3", str(TRANSFER), arguments[0], "198.18.0.2", "5001",
+                                             *arguments[1:]), log.with_suffix(f".{arguments[0]}.log"))
+
+    with end(1, "receive") as receiver:
+        receiver.wait_for("^listening", 20)
+        with end(0, "send", str(size)) as sender:
+            position, deadline = 0, time.monotonic() + timeout
+            while True:
+                line = receiver.wait_for(r"^(moved|done) (\d+) ([\d.]+)( \w+)?\n", 40, position)
+                position = line.end()
+                moved, seconds = int(line[2]), max(float(line[3]), 1e-3)
+                if line[1] == "done":
+                    break
+                show(f"{moved / 1e6:.0f} of {size / 1e6:.0f} MB, {moved / seconds / 1e6:.0f} MB/s")
+                if time.monotonic() > deadline:
+                    receiver.fail(f"only {moved} of {size} bytes came within {timeout:.0f} s")
+            other = sender.wait_for(r"^done (\d+) [\d.]+ (\w+)", 20)
+    equal = (line[4].strip(), moved, int(other[1])) == (other[2], size, size)
+    return Result(equal, "SHA-256 equal" if equal else "SHA-256 DIFFERS", f"{moved / seconds / 1e6:.0f} MB/s")
+
+
+def tcp(log: Path, size: int, show: Callable[[str], None] = lambda _: None, **more: str) -> Result:
     """A TCP transfer from namespace to namespace, forwarded by testpmd between two ports."""
     with tap_testpmd(log, ["198.18.0.1/24", "198.18.0.2/24"], "io", **more) as (testpmd, spaces):
-        def end(number: int, *arguments: str) -> Process:
-            return Process(spaces[number].inside("python3", str(TRANSFER), arguments[0], "198.18.0.2", "5001",
-                                                 *arguments[1:]), log.with_suffix(f".{arguments[0]}.log"))
-
-        with end(1, "receive") as receiver:
-            receiver.wait_for("^listening", 20)
-            with end(0, "send", str(size)) as sender:
-                position, deadline = 0, time.monotonic() + timeout
-                while True:
-                    line = receiver.wait_for(r"^(moved|done) (\d+) ([\d.]+)( \w+)?\n", 40, position)
-                    position = line.end()
-                    moved, seconds = int(line[2]), max(float(line[3]), 1e-3)
-                    if line[1] == "done":
-                        break
-                    show(f"{moved / 1e6:.0f} of {size / 1e6:.0f} MB, {moved / seconds / 1e6:.0f} MB/s")
-                    if time.monotonic() > deadline:
-                        receiver.fail(f"only {moved} of {size} bytes came within {timeout:.0f} s")
-                other = sender.wait_for(r"^done (\d+) [\d.]+ (\w+)", 20)
+        result = transfer(log, spaces, size, show)
         dropped = testpmd.stop().get("TX-dropped", 0)
         code = testpmd.quit()
-    equal = (line[4].strip(), moved, int(other[1])) == (other[2], size, size)
-    return Result(equal and code == 0, "SHA-256 equal" if equal else "SHA-256 DIFFERS",
-                  f"{moved / seconds / 1e6:.0f} MB/s",
-                  (f"testpmd exit {code} " if code else "") + (f"{dropped} frames dropped, sent again" if dropped else ""))
+    result.ok &= code == 0
+    result.note = (f"testpmd exit {code} " if code else "") + (f"{dropped} frames dropped, sent again" if dropped else "")
+    return result
 
 
 def wait_for_frames(path: Path, count: int, timeout: float) -> list[bytes]:

@@ -6,6 +6,8 @@ namespace netvsc {
 
 using vmbus::Error;
 
+static constexpr uint64_t kTickUs = 100000;
+
 Error apply_filter(Port& port)
 {
 	const rte_eth_dev_data& data = *port.ethdev->data;
@@ -141,27 +143,77 @@ int link_update(rte_eth_dev* dev, int)
 	return rte_eth_linkstatus_set(dev, &link);
 }
 
+/* The application may have closed the port while it was told something. */
+static bool is_open(const Port& port, const rte_eth_dev* dev)
+{
+	return __atomic_load_n(&dev->process_private, __ATOMIC_ACQUIRE) == &port;
+}
+
+static void tell_link(Port& port)
+{
+	if (port.ethdev->data->dev_conf.intr_conf.lsc != 0)
+		rte_eth_dev_callback_process(port.ethdev, RTE_ETH_EVENT_INTR_LSC, nullptr);
+}
+
+/* A link that leads elsewhere is one that went down and came up again. */
+static void tell_network(Port& port)
+{
+	rte_eth_link link{};
+	link.link_duplex = RTE_ETH_LINK_FULL_DUPLEX;
+	{
+		std::lock_guard lock(port.link_lock);
+		rte_eth_linkstatus_set(port.ethdev, &link);
+	}
+	tell_link(port);
+}
+
 /* On the interrupt thread: callbacks of the application may do as they like here. */
 static void on_alarm(void* arg)
 {
 	Port& port = *static_cast<Port*>(arg);
-	link_update(port.ethdev, 0);
-	if (port.ethdev->data->dev_conf.intr_conf.lsc != 0)
-		rte_eth_dev_callback_process(port.ethdev, RTE_ETH_EVENT_INTR_LSC, nullptr);
+	rte_eth_dev* dev = port.ethdev;
+	const uint32_t events = port.events.exchange(0);
+	const auto has = [events](Session::Event e) {
+		return (events >> static_cast<uint32_t>(e) & 1) != 0;
+	};
+	if (has(Session::Event::kOffload)) {
+		NETVSC_LOG(WARNING,
+			   "%s: the host does no longer all offloads that were configured: the "
+			   "port must be reset",
+			   port.name().c_str());
+		rte_eth_dev_callback_process(dev, RTE_ETH_EVENT_INTR_RESET, nullptr);
+	}
+	if (has(Session::Event::kNetwork) && is_open(port, dev))
+		tell_network(port);
+	if ((has(Session::Event::kNetwork) || has(Session::Event::kLink)) && is_open(port, dev)) {
+		link_update(dev, 0);
+		tell_link(port);
+	}
+}
+
+/* What the host says on a channel that nobody polls must be heard: keepalives, and the link. */
+static void on_tick(void* arg)
+{
+	Port& port = *static_cast<Port*>(arg);
+	port.session.tend();
+	if (!port.gone)
+		rte_eal_alarm_set(kTickUs, on_tick, &port);
 }
 
 void watch_session(Port& port)
 {
 	port.session.set_on_event([&port](Session::Event event) {
-		if (event == Session::Event::kLink)
-			rte_eal_alarm_set(1, on_alarm, &port);
-		else
-			port.vf.schedule();
+		if (event == Session::Event::kVf)
+			return port.vf.schedule();
+		port.events.fetch_or(1u << static_cast<uint32_t>(event));
+		rte_eal_alarm_set(1, on_alarm, &port);
 	});
+	rte_eal_alarm_set(kTickUs, on_tick, &port);
 }
 
 void unwatch_session(Port& port)
 {
+	rte_eal_alarm_cancel(on_tick, &port);
 	port.session.set_on_event(nullptr);
 	rte_eal_alarm_cancel(on_alarm, &port);
 }
@@ -173,8 +225,7 @@ void device_gone(Port& port)
 	wake_sleepers(port);
 	link_update(dev, 0);
 	rte_eth_dev_callback_process(dev, RTE_ETH_EVENT_INTR_LSC, nullptr);
-	/* The application may have closed the port while it was told: it knows, then. */
-	if (__atomic_load_n(&dev->process_private, __ATOMIC_ACQUIRE) == &port)
+	if (is_open(port, dev)) /* else it knows */
 		rte_eth_dev_callback_process(dev, RTE_ETH_EVENT_INTR_RMV, nullptr);
 }
 

@@ -2,7 +2,7 @@
 /* A port's life: probe, configure, start, stop, close. */
 #include <mutex>
 
-#include "hold_mbuf.hpp"
+#include "lro.hpp"
 #include "netvsc.hpp"
 #include "vmbus/guid.hpp"
 
@@ -47,6 +47,7 @@ static int info_get(rte_eth_dev* dev, rte_eth_dev_info* info)
 	info->max_mtu = port.session.info().nvsp_version >= nvsp::kVersion2 ? kMaxMtu : 1500;
 	info->min_rx_bufsize = 64;
 	info->max_rx_pktlen = info->max_mtu + kEthernetHeader + kVlanTag;
+	info->max_lro_pkt_size = kMaxJoined;
 	const RssCapabilities& rss = port.session.info().rss;
 	info->max_rx_queues = info->max_tx_queues = static_cast<uint16_t>(rss.queues);
 	info->reta_size = static_cast<uint16_t>(rss.table_size);
@@ -138,8 +139,7 @@ static int stop(rte_eth_dev* dev)
 		return 0;
 	}
 	for (uint16_t i = 0; i < dev->data->nb_rx_queues; i++)
-		if (RxQueue* q = rx_queue(*dev->data, i); q->rx != nullptr)
-			q->rx->discard(drop_hold);
+		discard(*rx_queue(*dev->data, i));
 	return 0;
 }
 
@@ -175,8 +175,9 @@ static int close(rte_eth_dev* dev)
 	dev->data->mac_addrs = nullptr; /* part of the port */
 	dev->data->dev_private = nullptr;
 	dev->process_private = nullptr;
-	port->bus_device.driver_data = nullptr;
+	BusDevice& device = port->bus_device;
 	delete port;
+	device.driver_data = nullptr; /* the bus may drop the device at once */
 	return 0;
 }
 
@@ -269,7 +270,7 @@ static int probe(BusDevice& device)
 
 static void remove(BusDevice& device)
 {
-	auto* port = static_cast<Port*>(device.driver_data);
+	auto* port = static_cast<Port*>(device.driver_data.load());
 	if (port == nullptr)
 		return; /* the application closed the port already */
 	const uint16_t id = port->ethdev->data->port_id;
@@ -279,7 +280,7 @@ static void remove(BusDevice& device)
 
 static void gone(BusDevice& device)
 {
-	auto* port = static_cast<Port*>(device.driver_data);
+	auto* port = static_cast<Port*>(device.driver_data.load());
 	if (port != nullptr)
 		device_gone(*port);
 }

@@ -52,10 +52,14 @@ struct alignas(64) RxQueue {
 	uint32_t copybreak = 0;
 	uint32_t wanted = 0;	 /**< Frame::Info that the application asked for */
 	uint32_t ptype_mask = 0; /**< RTE_PTYPE_* to look for; 0 = none */
+	bool verify_sctp = false;
 	uint16_t stash_count = 0;
 	uint16_t port_id = 0;
 	uint64_t no_mbuf = 0;
-	uint64_t too_long = 0;		 /**< frames dropped because they do not fit an mbuf */
+	uint64_t too_long = 0;	    /**< frames dropped because they fit no mbuf or no packet */
+	rte_mbuf* joined = nullptr; /**< parts of a packet whose last one is yet to come */
+	rte_mbuf* joined_last = nullptr; /**< last segment of it */
+	uint64_t merged = 0;		 /**< frames that are not packets of their own */
 	const uint8_t* buffer = nullptr; /**< the receive buffer, for external mbufs */
 	rte_iova_t buffer_iova = RTE_BAD_IOVA;
 	rte_mbuf* stash[64]; /**< allocated in bulk, not yet used */
@@ -70,6 +74,7 @@ struct alignas(64) RxQueue {
 	RxStats base;	       /**< at the last reset */
 	uint64_t no_mbuf_base = 0;
 	uint64_t too_long_base = 0;
+	uint64_t merged_base = 0;
 };
 
 struct alignas(64) TxQueue {
@@ -123,6 +128,7 @@ struct Port {
 	bool mac_changed = false;	  /**< by the application: again after each connect */
 	std::atomic<bool> gone{false};	  /**< read by every burst */
 	std::atomic<bool> running{false}; /**< from start to stop */
+	std::atomic<uint32_t> events{0}; /**< bits of Session::Event that the application is told */
 	std::mutex link_lock; /**< one link_update() at a time; and the interrupts' descriptors */
 	rte_intr_handle* interrupts =
 		nullptr; /**< of the receive queues, once they were asked for */
@@ -172,6 +178,9 @@ bool drain(Port& port, vmbus::Milliseconds timeout);
 bool drain(TxQueue& queue, vmbus::Milliseconds timeout);
 /** How long the host may take to read what was sent before a queue or the port stops. */
 inline constexpr vmbus::Milliseconds kDrainTimeout{2000};
+
+/** Drops the frames that wait, of which nobody will ask. */
+void discard(RxQueue& queue);
 
 /* queue_state.cpp */
 int rx_queue_start(rte_eth_dev* dev, uint16_t id);

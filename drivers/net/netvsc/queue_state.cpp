@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Queues of a port that runs: started, stopped, and asked how they are. */
-#include "hold_mbuf.hpp"
 #include "netvsc.hpp"
 
 namespace netvsc {
@@ -46,7 +45,7 @@ int rx_queue_start(rte_eth_dev* dev, uint16_t id)
 	RxQueue& q = *rx_queue(*dev->data, id);
 	if (q.rx == nullptr)
 		return failed(port, "start a receive queue", {ENODEV, "the device is gone"});
-	q.rx->discard(drop_hold);
+	discard(q);
 	set_rx(port, id, true);
 	port.vf.set_rx_queue(id, true);
 	if (Error error = apply_rss(port)) {
@@ -67,8 +66,7 @@ int rx_queue_stop(rte_eth_dev* dev, uint16_t id)
 		return failed(port, "stop a receive queue", error);
 	}
 	port.vf.set_rx_queue(id, false);
-	if (Rx* rx = rx_queue(*dev->data, id)->rx)
-		rx->discard(drop_hold);
+	discard(*rx_queue(*dev->data, id));
 	return 0;
 }
 

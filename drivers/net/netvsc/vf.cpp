@@ -140,7 +140,8 @@ bool Vf::wanted() const
 /* @return microseconds until the next look; 0: not without an event */
 uint64_t Vf::update()
 {
-	port_.session.poll();
+	if (!port_.gone)
+		port_.session.poll();
 	if (id_ != kNone && removed_)
 		remove_vf();
 	find();

@@ -56,6 +56,8 @@ rte_eth_conf configuration(Port& port, const rte_eth_dev_info& info)
 	rte_eth_conf conf{};
 	conf.rxmode.mtu = data.mtu;
 	conf.rxmode.offloads = data.dev_conf.rxmode.offloads & info.rx_offload_capa;
+	conf.rxmode.max_lro_pkt_size =
+		std::min(data.dev_conf.rxmode.max_lro_pkt_size, info.max_lro_pkt_size);
 	conf.txmode.offloads = data.dev_conf.txmode.offloads;
 	conf.rx_adv_conf.rss_conf = rss_conf(port, info);
 	if (conf.rx_adv_conf.rss_conf.rss_hf != 0)
