@@ -7,14 +7,22 @@
 
 namespace scenario {
 
-/* Not a Scenario: DPDK 22.11's memif leaves a socket open when both of its ends are unplugged. */
+/*
+ * Not a Scenario: DPDK 22.11's memif leaves a socket open when both of its ends are unplugged, and
+ * closes others when it comes to it.
+ */
 class VfMemif : public testing::Test {
       protected:
+	void SetUp() override { descriptors_ = open_descriptors(); }
 	void TearDown() override
 	{
 		EXPECT_EQ(rte_eth_dev_count_total(), 0u);
 		EXPECT_EQ(mbufs_out(), 0u);
+		EXPECT_TRUE(eventually([&] { return open_descriptors() <= descriptors_ + 1; }));
 	}
+
+      private:
+	unsigned int descriptors_ = 0;
 };
 
 namespace {

@@ -325,6 +325,12 @@ VirtualVf::VirtualVf(std::shared_ptr<Wire> wire, const VirtualVfOptions& options
 	static int number;
 	name = "net_virtual_vf" + std::to_string(number++);
 	VirtualVfDriver::all().push_back(this);
+	/* Before it can be used: what nobody takes is lost. Broadcasts stay with the NIC, as on
+	 * Azure.
+	 */
+	wire_->set_vf([this](const Frame& frame) {
+		return (frame[0] & 1) == 0 && (receive(frame), true);
+	});
 	probing = this;
 	EXPECT_EQ(rte_eal_hotplug_add("vdev", name.c_str(), ""), 0);
 }
@@ -334,6 +340,7 @@ VirtualVf::~VirtualVf()
 	if (plugged_) {
 		EXPECT_EQ(unplug(), 0);
 	}
+	wire_->set_vf(nullptr);
 	std::erase(VirtualVfDriver::all(), this);
 	drop_all();
 }

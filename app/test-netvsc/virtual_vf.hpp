@@ -34,7 +34,7 @@ struct VirtualVfOptions {
 
 class VirtualVf {
       public:
-	/** Plugs it in. What is sent by it arrives at the wire. */
+	/** Plugs it in. The wire's frames for a VF come to it; what is sent by it arrives there. */
 	VirtualVf(std::shared_ptr<Wire> wire, const VirtualVfOptions& options);
 	/** Plugs it out, if nobody did. */
 	~VirtualVf();

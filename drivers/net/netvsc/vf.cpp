@@ -248,7 +248,7 @@ void Vf::retreat(VfEnd end)
 {
 	if (!active_)
 		return;
-	if (end == VfEnd::kOrderly && port_.running)
+	if (end != VfEnd::kDestroyed && port_.running)
 		wait_until_settled();
 	const rte_eth_dev_data& data = *port_.ethdev->data;
 	for (uint16_t i = 0; i < setup_.tx_queues; i++)
