@@ -57,6 +57,14 @@ struct HostInfo {
 	OffloadCapabilities offload;
 };
 
+/** The virtual function that the host has for this NIC, as far as the host told. */
+struct VfAssociation {
+	bool allocated = false;
+	uint32_t serial = 0; /**< how the guest finds the PCI device */
+	/** Times the host told something of it, so that one that went and came back is noticed. */
+	uint32_t news = 0;
+};
+
 /** One channel with its pipelines. The pipelines share nothing with those of other channels. */
 struct Queue {
 	Queue(vmbus::Channel& c, ControlSink& control) : channel(c), rx(c, tx_lock, control) {}
@@ -112,6 +120,17 @@ class Session final : private ControlSink {
 			queues_[0]->rx.scan(false);
 	}
 
+	VfAssociation vf() const
+	{
+		std::lock_guard lock(inbox_);
+		return vf_;
+	}
+	/**
+	 * Has the host deliver frames for the guest by the virtual function, or by this NIC again.
+	 * When it returns, the host has switched. Waits for at most kDataPathTimeout.
+	 */
+	Error switch_data_path(bool to_vf);
+	static constexpr Milliseconds kDataPathTimeout{5000};
 	/**
 	 * For a timer: as poll(), but leaves a ring alone that somebody reads. What the host says
 	 * is so noticed by the second call at the latest, although nobody receives.
@@ -174,8 +193,14 @@ class Session final : private ControlSink {
 	Error send_rndis(const uint8_t* data, uint32_t length, uint64_t id);
 	bool try_send_packet(const void* packet, uint32_t length);
 	Error send_packet(const void* packet, uint32_t length, const char* what);
-	/** Sends a message that the host answers in its completion. */
-	Error exchange(const char* what, const nvsp::Message& message, nvsp::Message& answer);
+	/**
+	 * Sends a message that the host answers in its completion.
+	 * @param minimum bytes that the answer has
+	 */
+	Error exchange(const char* what, const nvsp::Message& message, nvsp::Message& answer,
+		       uint32_t minimum = kShortestAnswer);
+	/* Every answer but the subchannel's (12 bytes) and the shortest ones fills a message. */
+	static constexpr uint32_t kShortestAnswer = 12;
 	/** Sends an RNDIS request and waits for its answer, which is then in answer_. */
 	Error exchange_rndis(const char* what, void* request, uint32_t length, uint32_t minimum);
 	Error wait(const char* what, const std::function<bool()>& done);
@@ -196,7 +221,7 @@ class Session final : private ControlSink {
 	std::mutex control_; /* one command at a time */
 	uint32_t tended_at_ = 0;
 
-	std::mutex inbox_; /* guards what follows; never held while waiting */
+	mutable std::mutex inbox_; /* guards what follows; never held while waiting */
 	uint64_t awaited_id_ = 0;
 	bool completed_ = false;
 	nvsp::Message completion_{};
@@ -205,7 +230,8 @@ class Session final : private ControlSink {
 	uint32_t awaited_type_ = 0;
 	bool answered_ = false;
 	bool link_indicated_ = false; /* since the last answer */
-	OffloadConfig offload_;	      /* that the host agreed to */
+	VfAssociation vf_;
+	OffloadConfig offload_; /* that the host agreed to */
 	std::vector<uint8_t> answer_;
 };
 

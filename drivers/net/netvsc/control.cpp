@@ -36,7 +36,10 @@ static int set_mode(rte_eth_dev* dev, uint8_t promiscuous, uint8_t all_multicast
 	Error error = apply_filter(port);
 	data.promiscuous = old_promiscuous & 1;
 	data.all_multicast = old_all_multicast & 1;
-	return error ? failed(port, doing, error) : 0;
+	if (error)
+		return failed(port, doing, error);
+	port.vf.set_modes(promiscuous != 0, all_multicast != 0);
+	return 0;
 }
 
 int promiscuous_enable(rte_eth_dev* dev)
@@ -89,6 +92,7 @@ int mac_addr_set(rte_eth_dev* dev, rte_ether_addr* mac)
 	if (Error error = port.session.set_mac(address))
 		return failed(port, "set the MAC address", error);
 	port.mac_changed = true;
+	port.vf.set_mac(*mac);
 	return 0;
 }
 
@@ -204,6 +208,8 @@ static void on_tick(void* arg)
 void watch_session(Port& port)
 {
 	port.session.set_on_event([&port](Session::Event event) {
+		if (event == Session::Event::kVf)
+			return port.vf.schedule();
 		port.events.fetch_or(1u << static_cast<uint32_t>(event));
 		rte_eal_alarm_set(1, on_alarm, &port);
 	});

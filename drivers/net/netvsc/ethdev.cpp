@@ -24,6 +24,7 @@ Error reconnect(Port& port, uint32_t mtu)
 	drop_pipelines(port);
 	if (port.gone)
 		return {ENODEV, "the device is gone"};
+	port.vf.reconnected();
 	Error error = port.session.connect(port.session_config(mtu));
 	if (error || !port.mac_changed)
 		return error;
@@ -113,6 +114,7 @@ static int start(rte_eth_dev* dev)
 		return failed(port, "start", error);
 	}
 	link_update(dev, 0);
+	port.vf.schedule();
 	return 0;
 }
 
@@ -122,6 +124,7 @@ static int stop(rte_eth_dev* dev)
 	port.running = false;
 	stop_queues(port);
 	close_interrupts(port);
+	port.vf.stop();
 	link_update(dev, 0);
 	if (port.gone || !port.session.connected())
 		return 0;
@@ -162,6 +165,7 @@ static int close(rte_eth_dev* dev)
 		return 0;
 	unwatch_session(*port);
 	telemetry_remove(*port);
+	port->vf.close();
 	drop_pipelines(*port);
 	for (uint16_t i = 0; i < dev->data->nb_rx_queues; i++)
 		rx_queue_release(dev, i);
@@ -259,6 +263,8 @@ static int probe(BusDevice& device)
 	NETVSC_LOG(INFO, "%s: NVSP 0x%x, NDIS %u.%u, MTU %u, %u send sections of %u bytes",
 		   device.name.c_str(), info.nvsp_version, info.ndis_major, info.ndis_minor,
 		   info.mtu, info.section_count, info.section_size);
+	if (Error error = port->vf.open())
+		failed(*port, "look for virtual functions", error);
 	port.release();
 	rte_eth_dev_probing_finish(dev);
 	return 0;

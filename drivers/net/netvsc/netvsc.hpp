@@ -17,6 +17,7 @@
 #include "bus/vmbus/bus.hpp"
 #include "compat.hpp"
 #include "netvsc/session.hpp"
+#include "vf.hpp"
 
 extern int netvsc_logtype;
 #define NETVSC_LOG(level, fmt, ...)                                                                \
@@ -134,6 +135,7 @@ struct Port {
 	std::mutex link_lock; /**< one link_update() at a time; and the interrupts' descriptors */
 	rte_intr_handle* interrupts =
 		nullptr; /**< of the receive queues, once they were asked for */
+	Vf vf{*this};
 	const std::string& name() const { return bus_device.name; }
 	/** Of memory that the application does not say where it shall be. */
 	int numa_node() const
@@ -231,6 +233,8 @@ uint64_t rss_types_of(uint32_t hash_types);
 int configure_rss(Port& port);
 /** Tells the host, with the queues that run. */
 vmbus::Error apply_rss(Port& port);
+/** The application's table with running queues in place of stopped ones. */
+std::vector<uint16_t> running_table(const Port& port);
 int rss_hash_update(rte_eth_dev* dev, rte_eth_rss_conf* conf);
 int rss_hash_conf_get(rte_eth_dev* dev, rte_eth_rss_conf* conf);
 int reta_update(rte_eth_dev* dev, rte_eth_rss_reta_entry64* entries, uint16_t size);
@@ -269,6 +273,9 @@ int stats_get(rte_eth_dev* dev, rte_eth_stats* stats);
 int stats_reset(rte_eth_dev* dev);
 int xstats_get(rte_eth_dev* dev, rte_eth_xstat* out, unsigned int n);
 int xstats_get_names(rte_eth_dev* dev, rte_eth_xstat_name* out, unsigned int n);
+/** A queue is new: what its VF's counterpart has counted is an earlier queue's. */
+void begin_stats(RxQueue& queue);
+void begin_stats(TxQueue& queue);
 /** Keeps a pipeline's counts before it goes. */
 void keep_stats(RxQueue& queue);
 void keep_stats(TxQueue& queue);

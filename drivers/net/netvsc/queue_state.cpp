@@ -47,6 +47,7 @@ int rx_queue_start(rte_eth_dev* dev, uint16_t id)
 		return failed(port, "start a receive queue", {ENODEV, "the device is gone"});
 	discard(q);
 	set_rx(port, id, true);
+	port.vf.set_rx_queue(id, true);
 	if (Error error = apply_rss(port)) {
 		set_rx(port, id, false);
 		return failed(port, "start a receive queue", error);
@@ -64,6 +65,7 @@ int rx_queue_stop(rte_eth_dev* dev, uint16_t id)
 		set_rx(port, id, true);
 		return failed(port, "stop a receive queue", error);
 	}
+	port.vf.set_rx_queue(id, false);
 	discard(*rx_queue(*dev->data, id));
 	return 0;
 }
@@ -110,8 +112,10 @@ void txq_info_get(rte_eth_dev* dev, uint16_t id, rte_eth_txq_info* info)
 rx_queue_count_t rx_queue_count(void* queue)
 {
 	RxQueue& q = *static_cast<RxQueue*>(queue);
-	return static_cast<rx_queue_count_t>(
-		q.off->load(std::memory_order_relaxed) ? 0 : q.rx->waiting(q.descriptors));
+	return static_cast<rx_queue_count_t>(q.off->load(std::memory_order_relaxed)
+						     ? 0
+						     : q.rx->waiting(q.descriptors) +
+							       vf_waiting(q));
 }
 
 int rx_descriptor_status(void* queue, uint16_t offset)
@@ -143,6 +147,9 @@ int tx_descriptor_status(void* queue, uint16_t offset)
 		return -EINVAL;
 	if (q.off->load(std::memory_order_relaxed))
 		return RTE_ETH_TX_DESC_UNAVAIL;
+	int status;
+	if (vf_tx_descriptor_status(q, offset, status))
+		return status;
 	collect(q);
 	return offset + std::min<uint32_t>(q.tx->in_flight(), q.descriptors) < q.descriptors
 		       ? RTE_ETH_TX_DESC_DONE
@@ -150,10 +157,12 @@ int tx_descriptor_status(void* queue, uint16_t offset)
 }
 
 /* Frees what the host has read, all of it: more than asked for does no harm. */
-int tx_done_cleanup(void* queue, uint32_t)
+int tx_done_cleanup(void* queue, uint32_t count)
 {
 	TxQueue& q = *static_cast<TxQueue*>(queue);
-	return q.off->load(std::memory_order_relaxed) ? 0 : static_cast<int>(collect(q));
+	if (q.off->load(std::memory_order_relaxed))
+		return 0;
+	return static_cast<int>(collect(q)) + vf_tx_done_cleanup(q, count);
 }
 
 } // namespace netvsc

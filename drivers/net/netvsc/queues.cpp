@@ -59,6 +59,7 @@ int rx_queue_setup(rte_eth_dev* dev, uint16_t id, uint16_t descriptors, unsigned
 	static_assert(offsetof(rte_mbuf, nb_segs) == offsetof(rte_mbuf, data_off) + 4);
 	static_assert(offsetof(rte_mbuf, port) == offsetof(rte_mbuf, data_off) + 6);
 	std::memcpy(&q->rearm, &start.data_off, sizeof(q->rearm));
+	begin_stats(*q);
 	dev->data->rx_queues[id] = q;
 	return 0;
 }
@@ -96,6 +97,7 @@ int tx_queue_setup(rte_eth_dev* dev, uint16_t id, uint16_t descriptors, unsigned
 		rte_free(q);
 		return -rte_errno;
 	}
+	begin_stats(*q);
 	dev->data->tx_queues[id] = q;
 	return 0;
 }
