@@ -40,12 +40,41 @@ INSTANTIATE_TEST_SUITE_P(
 			"endpoint=null,link=maybe", "endpoint=null,fault=nonsense",
 			"endpoint=null,fault=tx-fail", "endpoint=null,fault=tx-fail:0",
 			"endpoint=null,fault=", "endpoint=null,rx_copybreak=65536",
-			"endpoint=null,tx_copybreak=-1",
-			"endpoint=null,tx_copybreak=", "endpoint=null,rx_extmbuf_enable=2",
+			"endpoint=null,tx_copybreak=-1", "endpoint=null,tx_copybreak=",
+			"endpoint=null,rx_extmbuf_enable=2", "endpoint=null,latency=6554",
+			"endpoint=null,latency=x", "endpoint=null,numa_aware=2",
 			"endpoint=null,max_nvsp=3", "endpoint=null,max_nvsp=6.2",
 			"socket=", "socket=/nonexistent/netvsp.sock", "socket=/dev/null",
 			"socket=/tmp/s,endpoint=null", "socket=/tmp/s,mtu=1500"),
 	[](const auto& info) { return "A" + std::to_string(info.index); });
+
+/* The host is told in units of 100 ns how soon it is to look. Frames go either way. */
+TEST_F(Scenario, ArgumentsLatencyOfTheMonitor)
+{
+	for (const auto& [argument, hint] : {std::pair<const char*, uint32_t>{"", 500},
+					     {"latency=0", 0},
+					     {"latency=1000", 10000},
+					     {"latency=6553", 65530}}) {
+		netvsp::NicConfig config = nic_with("loopback");
+		config.monitor = true;
+		TestHost host(config);
+		Port port(host.args(argument));
+		ASSERT_NO_FATAL_FAILURE(port.up());
+		loop(port, {make_frame(60, 1), make_frame(1514, 2)});
+		EXPECT_EQ(host.stats().latency_hint, hint) << argument;
+	}
+}
+
+/* Emulated NICs are on no node; the memory then is where EAL likes. */
+TEST_F(Scenario, ArgumentsNumaAware)
+{
+	for (const char* value : {"0", "1"}) {
+		Port port(std::string("endpoint=loopback,numa_aware=") + value);
+		ASSERT_NO_FATAL_FAILURE(port.up());
+		EXPECT_EQ(rte_eth_dev_socket_id(port.id), SOCKET_ID_ANY);
+		loop(port, {make_frame(60, 1)});
+	}
+}
 
 /* A path that no socket address can hold. */
 TEST_F(Scenario, ArgumentsWithTooLongAPath)

@@ -40,6 +40,12 @@ class WireEndpoint final : public netvsp::Endpoint {
 		return 0;
 	}
 
+	bool to_vf(const uint8_t* frame, uint32_t length) override
+	{
+		std::lock_guard lock(wire_->vf_mutex_);
+		return !wire_->vf_ || wire_->vf_(Frame(frame, frame + length));
+	}
+
 	/* The test has no descriptor to wake the host with. */
 	int64_t wait_ns() const override { return 1000000; }
 
@@ -63,6 +69,18 @@ void Wire::open(bool take)
 {
 	std::lock_guard lock(mutex_);
 	open_ = take;
+}
+
+void Wire::arrive(Frame frame)
+{
+	std::lock_guard lock(mutex_);
+	from_guest_.push_back(std::move(frame));
+}
+
+void Wire::set_vf(std::function<bool(const Frame&)> vf)
+{
+	std::lock_guard lock(vf_mutex_);
+	vf_ = std::move(vf);
 }
 
 std::vector<Frame> Wire::taken()

@@ -73,9 +73,18 @@ class Wire {
 	void open(bool take);
 	std::vector<Frame> taken();
 	size_t taken_count();
+	/** A frame from the guest that came by another way than the NIC. */
+	void arrive(Frame frame);
+	/**
+	 * Who gets frames for the guest while the host's data path is a VF. @return false: the NIC
+	 * delivers this one. Called by the host's thread; without it the frames are dropped.
+	 */
+	void set_vf(std::function<bool(const Frame&)> vf);
 
       private:
 	friend class WireEndpoint;
+	std::mutex vf_mutex_;
+	std::function<bool(const Frame&)> vf_;
 	std::mutex mutex_;
 	bool open_ = true;
 	std::deque<Frame> to_guest_;

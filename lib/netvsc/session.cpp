@@ -78,6 +78,10 @@ Error Session::connect(const SessionConfig& config)
 	config_ = config;
 	info_ = {};
 	rss_enabled_ = false;
+	{
+		std::lock_guard inbox(inbox_);
+		vf_ = {false, 0, vf_.news + 1}; /* the host tells anew */
+	}
 	offload_ = {};
 	if (Error error = device_.open(config.timeout))
 		return error;
@@ -172,6 +176,9 @@ Error Session::negotiate_version()
 		config.type = nvsp::kSendNdisConfig;
 		config.ndis_config.mtu = config_.mtu + kEthernetHeader;
 		config.ndis_config.capabilities = nvsp::kCap8021q;
+		/* As Linux: hosts of NVSP 4 could tell of a VF, but no guest asks them to. */
+		if (info_.nvsp_version >= nvsp::kVersion5)
+			config.ndis_config.capabilities |= nvsp::kCapSriov;
 		if (info_.nvsp_version >= nvsp::kVersion61)
 			config.ndis_config.capabilities |= nvsp::kCapRsc;
 		if (Error error = send_message(config, 0))
@@ -441,6 +448,25 @@ Error Session::set_mac(const std::array<uint8_t, 6>& mac)
 	if (Error error = query_mac())
 		return error;
 	return info_.mac == mac ? Error{} : Error{EPERM, "the host keeps its own MAC address"};
+}
+
+/* The completion says that it is done, and nothing else: it may be empty (Linux, netvsc.c). */
+Error Session::switch_data_path(bool to_vf)
+{
+	std::lock_guard lock(control_);
+	if (!connected_)
+		return {ENOTCONN, "the device is not connected"};
+	if (info_.nvsp_version < nvsp::kVersion5)
+		return {ENOTSUP, "the host was not asked for virtual functions"};
+	nvsp::Message message{};
+	message.type = nvsp::kSwitchDataPath;
+	message.data_path.active = to_vf ? nvsp::kDataPathVf : nvsp::kDataPathSynthetic;
+	nvsp::Message answer;
+	const Milliseconds usual = config_.timeout;
+	config_.timeout = std::min(usual, kDataPathTimeout);
+	Error error = exchange("NVSP SWITCH_DATA_PATH", message, answer, 0);
+	config_.timeout = usual;
+	return error;
 }
 
 Error Session::set_packet_filter(uint32_t filter)

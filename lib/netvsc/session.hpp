@@ -57,6 +57,14 @@ struct HostInfo {
 	OffloadCapabilities offload;
 };
 
+/** The virtual function that the host has for this NIC, as far as the host told. */
+struct VfAssociation {
+	bool allocated = false;
+	uint32_t serial = 0; /**< how the guest finds the PCI device */
+	/** Times the host told something of it, so that one that went and came back is noticed. */
+	uint32_t news = 0;
+};
+
 /**
  * One channel with its pipelines, which share nothing with those of other channels. The queue and
  * its pipelines stay where they are, whatever becomes of the channel: without one, they are inert.
@@ -150,13 +158,25 @@ class Session final {
 	/** @param slot of an eventfd that says when take_messages() has something; 0 = none */
 	void set_wake(uint32_t slot) { state_.inbox.set_wake(slot); }
 
+	VfAssociation vf() const
+	{
+		std::lock_guard lock(inbox_);
+		return vf_;
+	}
+	/**
+	 * Has the host deliver frames for the guest by the virtual function, or by this NIC again.
+	 * When it returns, the host has switched. Waits for at most kDataPathTimeout.
+	 */
+	Error switch_data_path(bool to_vf);
+	static constexpr Milliseconds kDataPathTimeout{5000};
 	/**
 	 * For a timer: as poll(), but leaves a ring alone that somebody reads. What the host says
 	 * is so noticed by the second call at the latest, although nobody receives.
 	 */
 	void tend();
 
-	/** Calls `look` while nothing of the session changes. @return false: it is busy, or ended */
+	/** Calls `look` while nothing of the session changes. @return false: it is busy, or ended
+	 */
 	template <class Look> bool inspect(Look&& look)
 	{
 		std::unique_lock lock(control_, std::try_to_lock);
@@ -212,8 +232,14 @@ class Session final {
 	Error send_rndis(const uint8_t* data, uint32_t length, uint64_t id);
 	bool try_send_packet(const void* packet, uint32_t length);
 	Error send_packet(const void* packet, uint32_t length, const char* what);
-	/** Sends a message that the host answers in its completion. */
-	Error exchange(const char* what, const nvsp::Message& message, nvsp::Message& answer);
+	/**
+	 * Sends a message that the host answers in its completion.
+	 * @param minimum bytes that the answer has
+	 */
+	Error exchange(const char* what, const nvsp::Message& message, nvsp::Message& answer,
+		       uint32_t minimum = kShortestAnswer);
+	/* Every answer but the subchannel's (12 bytes) and the shortest ones fills a message. */
+	static constexpr uint32_t kShortestAnswer = 12;
 	/** Sends an RNDIS request and waits for its answer, which is then in answer_. */
 	Error exchange_rndis(const char* what, void* request, uint32_t length, uint32_t minimum);
 	Error wait(const char* what, const std::function<bool()>& done);
@@ -236,7 +262,7 @@ class Session final {
 	std::mutex control_; /* one command at a time */
 	uint32_t tended_at_ = 0;
 
-	std::mutex inbox_; /* guards what follows; never held while waiting for the host */
+	mutable std::mutex inbox_; /* guards what follows; never held while waiting for the host */
 	std::function<void(Event)> on_event_;
 	std::vector<Event> events_; /* yet to be told */
 	uint64_t awaited_id_ = 0;
@@ -247,7 +273,8 @@ class Session final {
 	uint32_t awaited_type_ = 0;
 	bool answered_ = false;
 	bool link_indicated_ = false; /* since the last answer */
-	OffloadConfig offload_;	      /* that the host agreed to */
+	VfAssociation vf_;
+	OffloadConfig offload_; /* that the host agreed to */
 	std::vector<uint8_t> answer_;
 };
 

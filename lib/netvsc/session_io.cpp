@@ -163,7 +163,8 @@ Error Session::wait(const char* what, const std::function<bool()>& done)
 	}
 }
 
-Error Session::exchange(const char* what, const nvsp::Message& message, nvsp::Message& answer)
+Error Session::exchange(const char* what, const nvsp::Message& message, nvsp::Message& answer,
+			uint32_t minimum)
 {
 	const uint64_t id = next_id_++;
 	{
@@ -178,8 +179,7 @@ Error Session::exchange(const char* what, const nvsp::Message& message, nvsp::Me
 	awaited_id_ = 0;
 	if (error)
 		return error;
-	/* Every answer but the subchannel's (12 bytes) and the shortest ones fills a message. */
-	if (completion_length_ < 12)
+	if (completion_length_ < minimum)
 		return {EPROTO, std::string("the host's answer to ") + what + " has only " +
 					std::to_string(completion_length_) + " bytes"};
 	if (message.type == nvsp::kSendReceiveBuffer && completion_length_ < nvsp::kSizeLegacy)
@@ -348,10 +348,23 @@ void Session::on_completion(const Inbox::Entry& entry)
 	completed_ = true;
 }
 
+/*
+ * A host that takes a VF away says so twice: it has switched the data path back, and the VF is
+ * gone. The first will do: from then on the guest has none until it is told of one. The host asks
+ * for completions of both; Linux sends none, and hosts do without.
+ */
 void Session::on_message(const Inbox::Entry& entry)
 {
-	if (entry.length >= 12 && read_u32(entry.data) == nvsp::kSendVfAssociation)
-		tell(Event::kVf);
+	if (entry.length < 8)
+		return;
+	const uint32_t type = read_u32(entry.data);
+	if (type == nvsp::kSendVfAssociation && entry.length >= 12)
+		vf_ = {read_u32(entry.data + 4) != 0, read_u32(entry.data + 8), vf_.news + 1};
+	else if (type == nvsp::kSwitchDataPath)
+		vf_ = {false, vf_.serial, vf_.news + 1};
+	else
+		return;
+	tell(Event::kVf);
 }
 
 void Session::on_rndis(const Inbox::Entry& entry)

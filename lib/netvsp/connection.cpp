@@ -511,10 +511,15 @@ void Connection::unload()
 	reply(Type::kUnloadResponse, Bare{});
 }
 
-bool Connection::poll_monitor()
+/* What hosts do with hints that are too small or too large. */
+static constexpr int64_t kMonitorDefaultNs = 100'000;
+static constexpr int64_t kMonitorFastestNs = 5'000;
+static constexpr int64_t kMonitorSlowestNs = 1'000'000;
+
+int64_t Connection::poll_monitor()
 {
 	if (!monitor_)
-		return false;
+		return -1;
 	uint32_t set[4];
 	bool any = false;
 	for (uint32_t i = 0; i < 4; i++) {
@@ -524,19 +529,25 @@ bool Connection::poll_monitor()
 			set[i] = __atomic_exchange_n(pending, 0, __ATOMIC_SEQ_CST);
 		any |= set[i] != 0;
 	}
-	bool watched = false;
+	int64_t period = -1;
 	for (auto& nic : nics_) {
 		if (!nic->config().monitor)
 			continue;
 		for (auto& c : nic->channels()) {
 			if (!c->open || c->monitor_id > vmbus::kMonitorIdMax)
 				continue;
-			watched = true;
+			const uint16_t hint = __atomic_load_n(
+				&monitor_->latency[c->monitor_id / 32][c->monitor_id % 32],
+				__ATOMIC_RELAXED);
+			const int64_t ns = std::clamp(hint == 0 ? kMonitorDefaultNs : hint * 100L,
+						      kMonitorFastestNs, kMonitorSlowestNs);
+			c->latency_hint = hint;
+			period = period < 0 ? ns : std::min(period, ns);
 			if (any && set[c->monitor_id / 32] & 1u << c->monitor_id % 32)
 				c->triggered = true;
 		}
 	}
-	return watched;
+	return period;
 }
 
 } // namespace netvsp

@@ -36,8 +36,11 @@ class Connection : public GuestLink {
 	void nic_added(Nic& nic);
 	/** Takes the NIC's channels back and offers it again once the guest released them. */
 	void reoffer(Nic& nic);
-	/** Collects the monitor page's triggers. @return whether a monitored channel is open */
-	bool poll_monitor();
+	/**
+	 * Collects the monitor page's triggers.
+	 * @return nanoseconds until the next look that open channels ask for; -1: none does
+	 */
+	int64_t poll_monitor();
 
 	GuestMemory& memory() override { return memory_; }
 	const Gpadl* gpadl(uint32_t id, uint32_t relid) override;

@@ -29,9 +29,8 @@ namespace {
 constexpr size_t kMaxIndicationPayload = 256;
 constexpr uint64_t kSpinNs = 50'000;	  /* without work before the thread sleeps */
 constexpr uint32_t kControlInterval = 64; /* passes between looks at the sockets */
-constexpr int64_t kMonitorPeriodNs = 100'000;
-constexpr int64_t kRetryNs = 100'000;	/* until the endpoint is asked again for room */
-constexpr int64_t kHeldNs = 50'000'000; /* until a frame without room is looked at again */
+constexpr int64_t kRetryNs = 100'000;	  /* until the endpoint is asked again for room */
+constexpr int64_t kHeldNs = 50'000'000;	  /* until a frame without room is looked at again */
 
 bool guid_equal(const Nic& nic, const vmbus::Guid& guid)
 {
@@ -61,7 +60,7 @@ struct Host::Impl {
 	Listener listener;
 	std::shared_ptr<Switch> vswitch = std::make_shared<Switch>();
 	uint32_t nic_number = 0;
-	bool monitored = false;
+	int64_t monitor_ns = -1; /* until the next look at the monitor page; -1 = never */
 	std::vector<pollfd> fds; /* of sleep(), kept for its memory */
 	std::vector<Channel*> fd_channels;
 
@@ -165,10 +164,10 @@ bool Host::Impl::pass(bool control)
 {
 	bool work = control && service_sockets();
 	if (!connection) {
-		monitored = false;
+		monitor_ns = -1;
 		return work;
 	}
-	monitored = connection->poll_monitor();
+	monitor_ns = connection->poll_monitor();
 	for (auto& nic : nics)
 		work |= nic->pass();
 	return work;
@@ -209,8 +208,8 @@ void Host::Impl::sleep(int64_t timeout_ns)
 				at_most(ns);
 		}
 	}
-	if (monitored)
-		at_most(kMonitorPeriodNs);
+	if (monitor_ns >= 0)
+		at_most(monitor_ns);
 	if (work)
 		timeout_ns = 0;
 	timespec timeout{timeout_ns / 1'000'000'000, timeout_ns % 1'000'000'000};

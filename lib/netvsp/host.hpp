@@ -86,6 +86,7 @@ struct NicStats {
 	uint32_t ndis_version = 0;    /**< ndis::version(); 0 = the guest told none */
 	uint64_t capabilities = 0;    /**< nvsp::kCap... of the guest's NDIS_CONFIG */
 	uint32_t mtu = 0;	      /**< in force, without the Ethernet header */
+	uint32_t latency_hint = 0;    /**< of the primary channel's monitor, in units of 100 ns */
 	Offloads offloads;	      /**< in force: turned on by the guest */
 	uint64_t offload_sets = 0;    /**< times the guest changed them since it opened the NIC */
 	std::string last_error;	      /**< the newest protocol error, for people */

@@ -77,6 +77,7 @@ void Nic::stats(NicStats& out) const
 	out.ndis_version = ndis_version_;
 	out.capabilities = capabilities_;
 	out.mtu = mtu_ - 14;
+	out.latency_hint = channels_[0]->latency_hint;
 	out.offloads = enabled_;
 	out.offload_sets = offload_sets_;
 }

@@ -77,6 +77,7 @@ struct Channel {
 	uint32_t index = 0;
 	uint32_t relid = 0; /**< 0 = not offered */
 	uint8_t monitor_id = vmbus::kMonitorIdNone;
+	uint16_t latency_hint = 0; /**< of the monitor page, when it was looked at last */
 	bool open = false;
 	bool silent = false;	/**< the guest broke the protocol: not served until it reopens */
 	bool signal = false;	/**< the guest is to be signalled at the end of the pass */

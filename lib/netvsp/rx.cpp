@@ -302,7 +302,7 @@ bool Nic::receive_pass()
 			break;
 		}
 		work = true;
-		if (data_path_vf_) { /* the switch gives it to the VF */
+		if (data_path_vf_ && endpoint_->to_vf(frame, length)) {
 			stats_.rx_to_vf++;
 			receive_buffer_.give(index);
 			continue;

@@ -36,8 +36,19 @@ class Doorbell {
 	}
 	Doorbell(MonitorPage* page, uint8_t monitor_id)
 		: pending_(&page->trigger_group[monitor_id / 32].pending),
+		  latency_(&page->latency[monitor_id / 32][monitor_id % 32]),
 		  bit_(1u << (monitor_id % 32))
 	{
+	}
+
+	/**
+	 * How long the host may take to see a signal, where it looks at the monitor page.
+	 * @param us up to 6553; hosts take what they find too small or too large for something else
+	 */
+	void set_latency(uint32_t us)
+	{
+		if (latency_ != nullptr)
+			store_relaxed(latency_, static_cast<uint16_t>(us * 10));
 	}
 
 	void ring()
@@ -55,6 +66,7 @@ class Doorbell {
 
       private:
 	uint32_t* pending_ = nullptr;
+	uint16_t* latency_ = nullptr;
 	uint32_t* interrupt_ = nullptr;
 	uint32_t bit_ = 0;
 	uint32_t slot_ = 0;

@@ -8,7 +8,8 @@ namespace netvsc {
 
 using vmbus::Error;
 
-const char* const kArgKeys[] = {"rx_copybreak", "tx_copybreak", "rx_extmbuf_enable", "max_nvsp",
+const char* const kArgKeys[] = {"rx_copybreak", "tx_copybreak", "rx_extmbuf_enable",
+				"latency",	"numa_aware",	"max_nvsp",
 				nullptr};
 
 static Error number(const char* key, const char* value, uint32_t low, uint32_t high, uint32_t& out)
@@ -57,6 +58,11 @@ Error parse_args(const std::string& text, PortArgs& args)
 		} else if (std::strcmp(key, "rx_extmbuf_enable") == 0) {
 			error = number(key, value, 0, 1, n);
 			args.rx_extmbuf_enable = n != 0;
+		} else if (std::strcmp(key, "latency") == 0) {
+			error = number(key, value, 0, 6553, args.latency);
+		} else if (std::strcmp(key, "numa_aware") == 0) {
+			error = number(key, value, 0, 1, n);
+			args.numa_aware = n != 0;
 		} else {
 			error = version(value, args.max_nvsp);
 		}

@@ -38,7 +38,10 @@ static int set_mode(rte_eth_dev* dev, uint8_t promiscuous, uint8_t all_multicast
 	Error error = apply_filter(port);
 	data.promiscuous = old_promiscuous & 1;
 	data.all_multicast = old_all_multicast & 1;
-	return error ? failed(port, doing, error) : 0;
+	if (error)
+		return failed(port, doing, error);
+	port.vf.set_modes(promiscuous != 0, all_multicast != 0);
+	return 0;
 }
 
 int promiscuous_enable(rte_eth_dev* dev)
@@ -92,6 +95,7 @@ int mac_addr_set(rte_eth_dev* dev, rte_ether_addr* mac)
 		return failed(port, "set the MAC address", error);
 	port.shared.host.mac = address;
 	port.mac_changed = true;
+	port.vf.set_mac(*mac);
 	return 0;
 }
 
@@ -265,6 +269,8 @@ Error watch_session(Port& port)
 	if (Error error = open_wake(port))
 		return error;
 	port.session.set_on_event([&port](Session::Event event) {
+		if (event == Session::Event::kVf)
+			return port.vf.schedule();
 		port.events.fetch_or(1u << static_cast<uint32_t>(event));
 		schedule_events(port);
 	});

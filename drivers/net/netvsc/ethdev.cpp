@@ -27,6 +27,7 @@ Error reconnect(Port& port, uint32_t mtu)
 	port.damaged = false;
 	if (port.gone)
 		return {ENODEV, "the device is gone"};
+	port.vf.reconnected();
 	Error error = port.session.connect(port.session_config(mtu));
 	const auto mac = std::to_array(port.mac.addr_bytes);
 	if (!error && port.mac_changed && port.session.info().mac != mac)
@@ -154,6 +155,7 @@ static int start(rte_eth_dev* dev)
 		return failed(port, "start", error);
 	}
 	link_update(dev, 0);
+	port.vf.schedule();
 	return 0;
 }
 
@@ -168,6 +170,7 @@ static int stop(rte_eth_dev* dev)
 	port.running = false;
 	stop_queues(port);
 	close_interrupts(port);
+	port.vf.stop();
 	link_update(dev, 0);
 	if (port.gone || !port.session.connected())
 		return 0;
@@ -215,6 +218,7 @@ static int close(rte_eth_dev* dev)
 	all_ports([port](std::vector<Port*>& ports) { std::erase(ports, port); });
 	unwatch_session(*port);
 	telemetry_remove(*port);
+	port->vf.close();
 	if (Error error = close_gates(*port))
 		failed(*port, "close", error);
 	end_sharing(*port);
@@ -285,26 +289,26 @@ constinit const eth_dev_ops kOps = make_ops();
 
 static int probe(BusDevice& device)
 {
-	SharedPort* shared = take_shared_port(device.device->numa_node());
+	PortArgs args;
+	if (Error error = parse_args(device.args, args)) {
+		NETVSC_LOG(ERR, "%s: device arguments: %s", device.name.c_str(),
+			   error.what.c_str());
+		return -error.code;
+	}
+	const int node = args.numa_aware ? device.device->numa_node() : SOCKET_ID_ANY;
+	SharedPort* shared = take_shared_port(node);
 	if (shared == nullptr) {
 		NETVSC_LOG(ERR, "%s: no memory for a port", device.name.c_str());
 		return -ENOMEM;
 	}
-	auto port = std::make_unique<Port>(device, *shared);
-	if (Error error = parse_args(device.args, port->args))
-		return failed(*port, "device arguments", error);
+	auto port = std::make_unique<Port>(device, *shared, node);
+	port->args = args;
 	if (Error error = port->session.connect(port->session_config(RTE_ETHER_MTU)))
 		return failed(*port, "connect to the host", error);
-	if (Error error = watch_session(*port)) {
-		unwatch_session(*port);
-		return failed(*port, "watch the host", error);
-	}
 	rte_eth_dev* dev = rte_eth_dev_allocate(device.name.c_str());
-	if (dev == nullptr) {
-		unwatch_session(*port);
+	if (dev == nullptr)
 		return failed(*port, "make a port",
 			      {ENOMEM, "ethdev has no room or the name is taken"});
-	}
 	const HostInfo& info = port->session.info();
 	std::memcpy(port->mac.addr_bytes, info.mac.data(), info.mac.size());
 	port->ethdev = dev;
@@ -320,13 +324,22 @@ static int probe(BusDevice& device)
 	dev->data->mtu = static_cast<uint16_t>(info.mtu);
 	dev->data->dev_flags |=
 		RTE_ETH_DEV_INTR_LSC | RTE_ETH_DEV_INTR_RMV | RTE_ETH_DEV_AUTOFILL_QUEUE_XSTATS;
-	dev->data->numa_node = device.device->numa_node();
+	dev->data->numa_node = port->numa_node();
+	if (Error error = watch_session(*port)) {
+		unwatch_session(*port);
+		dev->data->mac_addrs = nullptr; /* part of the port */
+		dev->data->dev_private = nullptr;
+		rte_eth_dev_release_port(dev);
+		return failed(*port, "watch the host", error);
+	}
 	device.driver_data = port.get();
 	share(*port, *dev);
 	telemetry_add(*port);
 	NETVSC_LOG(INFO, "%s: NVSP 0x%x, NDIS %u.%u, MTU %u, %u send sections of %u bytes",
 		   device.name.c_str(), info.nvsp_version, info.ndis_major, info.ndis_minor,
 		   info.mtu, info.section_count, info.section_size);
+	if (Error error = port->vf.open())
+		failed(*port, "look for virtual functions", error);
 	port.release();
 	rte_eth_dev_probing_finish(dev);
 	return 0;
@@ -371,6 +384,8 @@ RTE_INIT(register_netvsc)
 
 } // namespace netvsc
 
-RTE_PMD_REGISTER_PARAM_STRING(net_netvsc, "rx_copybreak=<0-65535> tx_copybreak=<0-65535> "
-					  "rx_extmbuf_enable=<0|1> max_nvsp=<1|2|4|5|6|6.1>");
+RTE_PMD_REGISTER_PARAM_STRING(net_netvsc,
+			      "rx_copybreak=<0-65535> tx_copybreak=<0-65535> "
+			      "rx_extmbuf_enable=<0|1> latency=<0-6553> numa_aware=<0|1> "
+			      "max_nvsp=<1|2|4|5|6|6.1>");
 NETVSC_EXPORT_NAME(net_netvsc, __COUNTER__);

@@ -19,6 +19,7 @@
 #include "compat.hpp"
 #include "netvsc/session.hpp"
 #include "shared_port.hpp"
+#include "vf.hpp"
 
 extern int netvsc_logtype;
 #define NETVSC_LOG(level, fmt, ...)                                                                \
@@ -44,10 +45,11 @@ struct PortMemory {
 };
 
 struct Port {
-	Port(vmbus::bus::BusDevice& d, SharedPort& memory)
+	/** @param node of memory that the application does not say where it shall be */
+	Port(vmbus::bus::BusDevice& d, SharedPort& memory, int node)
 		: bus_device(d),
 		  hold(memory),
-		  session(*d.device, memory.session, shared_memory(d.device->numa_node()))
+		  session(*d.device, memory.session, shared_memory(node))
 	{
 	}
 
@@ -72,7 +74,13 @@ struct Port {
 	int wake_fd = -1; /**< readable when a control message was found in the ring */
 	vmbus::DescriptorSlot wake_slot;
 	rte_intr_handle* wake = nullptr;
+	Vf vf{*this};
 	const std::string& name() const { return bus_device.name; }
+	/** Of memory that the application does not say where it shall be. */
+	int numa_node() const
+	{
+		return args.numa_aware ? bus_device.device->numa_node() : SOCKET_ID_ANY;
+	}
 	SessionConfig session_config(uint32_t mtu) const
 	{
 		return {mtu, args.max_nvsp, bus_device.timeout};
@@ -178,6 +186,8 @@ uint64_t rss_types_of(uint32_t hash_types);
 int configure_rss(Port& port);
 /** Tells the host, with the queues that run. */
 vmbus::Error apply_rss(Port& port);
+/** The application's table with running queues in place of stopped ones. */
+std::vector<uint16_t> running_table(const Port& port);
 int rss_hash_update(rte_eth_dev* dev, rte_eth_rss_conf* conf);
 int rss_hash_conf_get(rte_eth_dev* dev, rte_eth_rss_conf* conf);
 int reta_update(rte_eth_dev* dev, rte_eth_rss_reta_entry64* entries, uint16_t size);
@@ -239,6 +249,9 @@ int stats_get(rte_eth_dev* dev, rte_eth_stats* stats);
 int stats_reset(rte_eth_dev* dev);
 int xstats_get(rte_eth_dev* dev, rte_eth_xstat* out, unsigned int n);
 int xstats_get_names(rte_eth_dev* dev, rte_eth_xstat_name* out, unsigned int n);
+/** A queue is new: what its VF's counterpart has counted is an earlier queue's. */
+void begin_stats(RxQueue& queue);
+void begin_stats(TxQueue& queue);
 /** Keeps a pipeline's counts before it goes. */
 void keep_stats(RxQueue& queue);
 void keep_stats(TxQueue& queue);

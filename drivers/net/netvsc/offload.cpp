@@ -100,6 +100,7 @@ uint32_t wanted_info(uint64_t offloads)
 /* The host always takes tags out: whether they come back is a matter of the queues. */
 int vlan_offload_set(rte_eth_dev* dev, int)
 {
+	port_of(dev).vf.set_vlan_offload();
 	for (uint16_t i = 0; i < dev->data->nb_rx_queues; i++)
 		if (RxQueue* q = rx_queue(*dev->data, i))
 			q->wanted = wanted_info(dev->data->dev_conf.rxmode.offloads);

@@ -75,6 +75,7 @@ int rx_queue_start(rte_eth_dev* dev, uint16_t id)
 		return failed(port, "start a receive queue", {ENODEV, "the device is gone"});
 	discard(q);
 	set_rx(port, id, true);
+	port.vf.set_rx_queue(id, true);
 	if (Error error = apply_rss(port)) {
 		set_rx(port, id, false);
 		return failed(port, "start a receive queue", error);
@@ -96,6 +97,7 @@ int rx_queue_stop(rte_eth_dev* dev, uint16_t id)
 		set_rx(port, id, true);
 		return failed(port, "stop a receive queue", error);
 	}
+	port.vf.set_rx_queue(id, false);
 	discard(*rx_queue(*dev->data, id));
 	return 0;
 }
@@ -148,7 +150,12 @@ template <class Gate> rx_queue_count_t rx_queue_count(void* queue)
 {
 	RxQueue& q = *static_cast<RxQueue*>(queue);
 	const Gate gate(q);
-	return static_cast<rx_queue_count_t>(gate() ? q.rx->waiting(q.descriptors, gate) : 0);
+	if (!gate())
+		return 0;
+	uint32_t n = q.rx->waiting(q.descriptors, gate);
+	if constexpr (!Gate::kForeign)
+		n += vf_waiting(q);
+	return static_cast<rx_queue_count_t>(n);
 }
 
 template <class Gate> int rx_descriptor_status(void* queue, uint16_t offset)
@@ -182,6 +189,11 @@ template <class Gate> int tx_descriptor_status(void* queue, uint16_t offset)
 	const Gate gate(q);
 	if (!gate())
 		return RTE_ETH_TX_DESC_UNAVAIL;
+	if constexpr (!Gate::kForeign) {
+		int status;
+		if (vf_tx_descriptor_status(q, offset, status))
+			return status;
+	}
 	collect(q, gate);
 	return offset + std::min<uint32_t>(q.tx->in_flight(), q.descriptors) < q.descriptors
 		       ? RTE_ETH_TX_DESC_DONE
@@ -189,11 +201,16 @@ template <class Gate> int tx_descriptor_status(void* queue, uint16_t offset)
 }
 
 /* Frees what the host has read, all of it: more than asked for does no harm. */
-template <class Gate> int tx_done_cleanup(void* queue, uint32_t)
+template <class Gate> int tx_done_cleanup(void* queue, [[maybe_unused]] uint32_t count)
 {
 	TxQueue& q = *static_cast<TxQueue*>(queue);
 	const Gate gate(q);
-	return gate() ? static_cast<int>(collect(q, gate)) : 0;
+	if (!gate())
+		return 0;
+	int n = static_cast<int>(collect(q, gate));
+	if constexpr (!Gate::kForeign)
+		n += vf_tx_done_cleanup(q, count);
+	return n;
 }
 
 template rx_queue_count_t rx_queue_count<OwnGate>(void*);

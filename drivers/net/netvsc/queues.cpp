@@ -14,6 +14,12 @@ using vmbus::Error;
 /* Of a large send, behind the Ethernet header: IPv6 with extension headers, and TCP's options. */
 static constexpr uint32_t kMaxHeaders = 256;
 
+static int node_for(const Port& port, unsigned int socket)
+{
+	const int asked = static_cast<int>(socket);
+	return asked == SOCKET_ID_ANY ? port.numa_node() : asked;
+}
+
 int rx_queue_setup(rte_eth_dev* dev, uint16_t id, uint16_t descriptors, unsigned int,
 		   const rte_eth_rxconf* config, rte_mempool* pool)
 {
@@ -31,6 +37,8 @@ int rx_queue_setup(rte_eth_dev* dev, uint16_t id, uint16_t descriptors, unsigned
 	}
 	RxQueue* q = &port.shared.rx[id];
 	q->set_up = true;
+	q->port = &port;
+	q->id = id;
 	q->deferred = config->rx_deferred_start != 0;
 	q->descriptors = descriptors;
 	q->pool = pool;
@@ -46,6 +54,7 @@ int rx_queue_setup(rte_eth_dev* dev, uint16_t id, uint16_t descriptors, unsigned
 	static_assert(offsetof(rte_mbuf, nb_segs) == offsetof(rte_mbuf, data_off) + 4);
 	static_assert(offsetof(rte_mbuf, port) == offsetof(rte_mbuf, data_off) + 6);
 	std::memcpy(&q->rearm, &start.data_off, sizeof(q->rearm));
+	begin_stats(*q);
 	dev->data->rx_queues[id] = q;
 	return 0;
 }
@@ -55,6 +64,8 @@ int tx_queue_setup(rte_eth_dev* dev, uint16_t id, uint16_t descriptors, unsigned
 {
 	Port& port = port_of(dev);
 	TxQueue* q = &port.shared.tx[id];
+	q->port = &port;
+	q->id = id;
 	q->deferred = config->tx_deferred_start != 0;
 	q->descriptors = descriptors;
 	/* Header slots and bounce buffers, for the longest frame that any MTU allows. */
@@ -67,7 +78,7 @@ int tx_queue_setup(rte_eth_dev* dev, uint16_t id, uint16_t descriptors, unsigned
 	char name[RTE_MEMZONE_NAMESIZE];
 	std::snprintf(name, sizeof(name), "netvsc_%u_tx_%u", dev->data->port_id, id);
 	q->memory = rte_memzone_reserve_aligned(name, Tx::memory_size(descriptors, q->max_bounce),
-						static_cast<int>(socket), RTE_MEMZONE_IOVA_CONTIG,
+						node_for(port, socket), RTE_MEMZONE_IOVA_CONTIG,
 						vmbus::kPageSize);
 	if (q->memory == nullptr) {
 		NETVSC_LOG(ERR, "%s: no memory for transmit queue %u: %s", port.name().c_str(), id,
@@ -75,6 +86,7 @@ int tx_queue_setup(rte_eth_dev* dev, uint16_t id, uint16_t descriptors, unsigned
 		return -rte_errno;
 	}
 	q->set_up = true;
+	begin_stats(*q);
 	dev->data->tx_queues[id] = q;
 	return 0;
 }
@@ -111,6 +123,8 @@ static void build(Port& port)
 	const rte_eth_dev_data& data = *port.ethdev->data;
 	vmbus::Device& device = port.session.device();
 	const uint32_t queues = port.session.queue_count();
+	for (uint32_t i = 0; i < queues; i++)
+		port.session.queue(i).channel->doorbell.set_latency(port.args.latency);
 	for (uint16_t i = 0; i < data.nb_tx_queues; i++) {
 		TxQueue& q = *tx_queue(data, i);
 		Queue& channel = port.session.queue(i);

@@ -106,24 +106,33 @@ int configure_rss(Port& port)
 	return 0;
 }
 
-Error apply_rss(Port& port)
+std::vector<uint16_t> running_table(const Port& port)
 {
 	const rte_eth_dev_data& data = *port.ethdev->data;
-	RssConfig config;
-	config.hash_types = host_types(port.rss.types);
-	config.key = port.rss.key;
-	config.table.assign(port.rss.table.begin(), port.rss.table.begin() + port.rss.table_size);
 	std::vector<uint16_t> running;
 	for (uint16_t i = 0; i < data.nb_rx_queues; i++)
 		if (runs(data, i))
 			running.push_back(i);
+	std::vector<uint16_t> table(port.rss.table.begin(),
+				    port.rss.table.begin() + port.rss.table_size);
 	if (running.empty())
-		config.hash_types = 0;
-	else if (running.size() != data.nb_rx_queues)
-		for (size_t i = 0; i < config.table.size(); i++)
-			if (!runs(data, config.table[i]))
-				config.table[i] = running[i % running.size()];
-	return port.session.set_rss(config);
+		return {};
+	for (size_t i = 0; i < table.size(); i++)
+		if (!runs(data, table[i]))
+			table[i] = running[i % running.size()];
+	return table;
+}
+
+Error apply_rss(Port& port)
+{
+	RssConfig config;
+	config.key = port.rss.key;
+	config.table = running_table(port);
+	config.hash_types = config.table.empty() ? 0 : host_types(port.rss.types);
+	Error error = port.session.set_rss(config);
+	if (!error)
+		port.vf.set_rss(config.table);
+	return error;
 }
 
 int rss_hash_update(rte_eth_dev* dev, rte_eth_rss_conf* conf)

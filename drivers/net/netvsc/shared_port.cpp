@@ -56,10 +56,18 @@ void SharedPort::reset()
 	rss = {};
 	ptype_mask = kAllPtypes;
 	bursts = {};
-	for (RxQueue& q : rx)
+	vf = {};
+	const auto reset_vf = [](VfFrames& f) {
+		f.frames = f.bytes = f.dropped = f.dropped_bytes = 0;
+	};
+	for (RxQueue& q : rx) {
 		q.reset();
-	for (TxQueue& q : tx)
+		reset_vf(q.vf);
+	}
+	for (TxQueue& q : tx) {
 		q.reset();
+		reset_vf(q.vf);
+	}
 }
 
 /* Field by field: another process may look at the first ones at any time. */

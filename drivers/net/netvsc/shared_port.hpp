@@ -16,6 +16,7 @@
 
 #include "compat.hpp"
 #include "netvsc/session.hpp"
+#include "vf_counts.hpp"
 
 namespace netvsc {
 
@@ -24,8 +25,13 @@ struct PortArgs {
 	uint32_t rx_copybreak = 256; /**< longest frame copied although external mbufs are on */
 	uint32_t tx_copybreak = 512; /**< longest frame copied into a send section */
 	bool rx_extmbuf_enable = false;
+	uint32_t latency = 50; /**< microseconds until the host sees a signal by monitor */
+	bool numa_aware =
+		true; /**< queues' memory is on the device's NUMA node, if they may choose */
 	uint32_t max_nvsp = nvsp::kVersion61;
 };
+
+struct Port;
 
 struct alignas(64) RxQueue {
 	/* as long as the port's memory */
@@ -51,12 +57,17 @@ struct alignas(64) RxQueue {
 	rte_iova_t buffer_iova = RTE_BAD_IOVA;
 	rte_mbuf* stash[64]; /**< allocated in bulk, not yet used */
 
+	/* of the primary process alone */
+	Port* port = nullptr;
+	uint16_t id = 0;
+
 	/* not for the hot path */
 	bool set_up = false;
 	bool built = false;    /**< `rx` is a pipeline of the session's */
 	bool scatter = false;  /**< the application takes frames of several mbufs */
 	bool deferred = false; /**< does not start with the port */
 	uint16_t descriptors = 0;
+	VfFrames vf;
 	RxStats past; /**< of pipelines that are gone */
 	RxStats base; /**< at the last reset */
 	uint64_t no_mbuf_base = 0;
@@ -84,6 +95,10 @@ struct alignas(64) TxQueue {
 	rte_iova_t external_iova_min = 0;
 	uint64_t dropped = 0; /**< frames that no host would take */
 
+	/* of the primary process alone */
+	Port* port = nullptr;
+	uint16_t id = 0;
+
 	/* not for the hot path */
 	bool set_up = false;
 	bool built = false;    /**< `tx` is a pipeline */
@@ -91,6 +106,7 @@ struct alignas(64) TxQueue {
 	uint16_t descriptors = 0;
 	const rte_memzone* memory = nullptr;
 	uint32_t max_bounce = 0; /**< longest frame that the bounce buffers in it take */
+	VfFrames vf;
 	TxStats past;
 	TxStats base;
 	uint64_t dropped_base = 0;
@@ -136,6 +152,7 @@ struct SharedPort {
 	RssWanted rss;
 	uint32_t ptype_mask = kAllPtypes; /**< packet types that the application wants */
 	BurstKind bursts;
+	VfCounts vf; /**< as of the last look at the VF */
 	/** Of the port's current or last run; no two runs of any ports have the same. */
 	std::atomic<uint32_t> generation{0};
 	std::atomic<bool> used{false}; /**< the memory is some port's */

@@ -33,6 +33,12 @@ static RxStats total(const RxQueue& q)
 	RxStats s = q.past;
 	if (q.built)
 		add(s, q.rx->stats());
+	const VfFrames& vf = q.vf;
+	const uint64_t dropped = vf.dropped.load(std::memory_order_relaxed);
+	s.frames += vf.frames.load(std::memory_order_relaxed) - dropped;
+	s.bytes += vf.bytes.load(std::memory_order_relaxed) -
+		   vf.dropped_bytes.load(std::memory_order_relaxed);
+	s.missed += dropped;
 	return s;
 }
 
@@ -41,7 +47,20 @@ static TxStats total(const TxQueue& q)
 	TxStats s = q.past;
 	if (q.built)
 		add(s, q.tx->stats());
+	const VfFrames& vf = q.vf;
+	s.frames += vf.frames.load(std::memory_order_relaxed);
+	s.bytes += vf.bytes.load(std::memory_order_relaxed);
 	return s;
+}
+
+void begin_stats(RxQueue& queue)
+{
+	queue.base = total(queue);
+}
+
+void begin_stats(TxQueue& queue)
+{
+	queue.base = total(queue);
 }
 
 void keep_stats(RxQueue& queue)
@@ -54,6 +73,14 @@ void keep_stats(TxQueue& queue)
 {
 	if (queue.built)
 		add(queue.past, queue.tx->stats());
+}
+
+/* The VF is the primary's to ask: it leaves what it knows to the others. */
+static VfCounts vf_counts(const rte_eth_dev* dev)
+{
+	if (rte_eal_process_type() == RTE_PROC_PRIMARY)
+		return port_of(dev).vf.counts();
+	return shared_of(dev).vf;
 }
 
 int stats_get(rte_eth_dev* dev, rte_eth_stats* stats)
@@ -90,6 +117,11 @@ int stats_get(rte_eth_dev* dev, rte_eth_stats* stats)
 			stats->q_obytes[i] = s.bytes - q->base.bytes;
 		}
 	}
+	const VfCounts vf = vf_counts(dev);
+	stats->imissed += vf.missed;
+	stats->ierrors += vf.rx_errors;
+	stats->rx_nombuf += vf.no_mbuf;
+	stats->oerrors += vf.tx_errors;
 	return 0;
 }
 
@@ -107,6 +139,8 @@ int stats_reset(rte_eth_dev* dev)
 			q->base = total(*q);
 			q->dropped_base = q->dropped;
 		}
+	if (rte_eal_process_type() == RTE_PROC_PRIMARY)
+		port_of(dev).vf.reset_counts();
 	return 0;
 }
 
@@ -131,10 +165,22 @@ constexpr TxCounter kTxCounters[] = {{"vmbus_packets", &TxStats::packets},
 				     {"signals", &TxStats::signals},
 				     {"bad_completions", &TxStats::bad_completions}};
 
+struct VfCounter {
+	const char* name;
+	uint64_t VfCounts::*field;
+};
+/* Of what the port's statistics have, the part that travelled by a VF. */
+constexpr VfCounter kVfCounters[] = {{"vf_rx_packets", &VfCounts::rx_frames},
+				     {"vf_rx_bytes", &VfCounts::rx_bytes},
+				     {"vf_tx_packets", &VfCounts::tx_frames},
+				     {"vf_tx_bytes", &VfCounts::tx_bytes},
+				     {"vf_switches", &VfCounts::switches}};
+
 uint32_t count(const rte_eth_dev* dev)
 {
 	return static_cast<uint32_t>(dev->data->nb_rx_queues * std::size(kRxCounters) +
-				     dev->data->nb_tx_queues * std::size(kTxCounters));
+				     dev->data->nb_tx_queues * std::size(kTxCounters) +
+				     std::size(kVfCounters));
 }
 
 } // namespace
@@ -162,6 +208,9 @@ int xstats_get(rte_eth_dev* dev, rte_eth_xstat* out, unsigned int n)
 		for (const TxCounter& c : kTxCounters)
 			put(q->set_up ? s.*c.field - q->base.*c.field : 0);
 	}
+	const VfCounts vf = vf_counts(dev);
+	for (const VfCounter& c : kVfCounters)
+		put(vf.*c.field);
 	return static_cast<int>(needed);
 }
 
@@ -177,6 +226,8 @@ int xstats_get_names(rte_eth_dev* dev, rte_eth_xstat_name* out, unsigned int n)
 	for (uint16_t i = 0; i < dev->data->nb_tx_queues; i++)
 		for (const TxCounter& c : kTxCounters)
 			std::snprintf(out[id++].name, sizeof(out->name), "tx_q%u_%s", i, c.name);
+	for (const VfCounter& c : kVfCounters)
+		std::snprintf(out[id++].name, sizeof(out->name), "%s", c.name);
 	return static_cast<int>(needed);
 }
 

@@ -189,6 +189,9 @@ class FakeNetvsp final : public vmbus::Device {
 		case 104:
 			complete(id, nvsp_message({105, 1, 6144}));
 			break;
+		case 129: /* as real hosts: a completion without a message */
+			complete(id, {});
+			break;
 		case 133:
 			offered = std::min(get32(m, 8), grant);
 			complete(id, words({133, 1, offered, 0}));
@@ -247,7 +250,10 @@ class FakeNetvsp final : public vmbus::Device {
 		log.push_back("nvsp " + std::to_string(type));
 		nvsp.push_back(p.payload);
 		/* Only what has an answer asks for one. */
-		EXPECT_EQ(p.flags, type == 1 || type == 101 || type == 104 || type == 133 ? 1 : 0);
+		EXPECT_EQ(p.flags,
+			  type == 1 || type == 101 || type == 104 || type == 129 || type == 133
+				  ? 1
+				  : 0);
 		if (type == 1) {
 			EXPECT_EQ(p.payload.size(), 40u);
 			agreed_ = get32(p.payload, 4);

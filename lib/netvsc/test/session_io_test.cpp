@@ -25,6 +25,88 @@ struct Connected {
 	Session session{host};
 };
 
+TEST(SessionVf, IsWhatTheHostSaidLast)
+{
+	Connected t;
+	int events = 0;
+	t.session.set_on_event([&](Session::Event e) { events += e == Session::Event::kVf; });
+	const auto say = [&](const Bytes& message) {
+		const uint32_t before = t.session.vf().news;
+		t.host.send_nvsp(message);
+		t.session.poll();
+		return t.session.vf().news - before;
+	};
+	EXPECT_FALSE(t.session.vf().allocated);
+	EXPECT_EQ(say(nvsp_message({128, 1, 7})), 1u);
+	EXPECT_TRUE(t.session.vf().allocated);
+	EXPECT_EQ(t.session.vf().serial, 7u);
+	EXPECT_EQ(say(nvsp_message({129, 0})), 1u); /* the data path is back: it is about to go */
+	EXPECT_FALSE(t.session.vf().allocated);
+	EXPECT_EQ(say(nvsp_message({128, 0, 7})), 1u);
+	EXPECT_FALSE(t.session.vf().allocated);
+	/* Any value but 0 is true. What is cut short says nothing. */
+	EXPECT_EQ(say(nvsp_message({128, 0xff00, 9})), 1u);
+	EXPECT_TRUE(t.session.vf().allocated);
+	EXPECT_EQ(events, 4);
+	EXPECT_EQ(say(FakeNetvsp::words({128, 0})), 0u);
+	EXPECT_EQ(say(FakeNetvsp::words({134, 0})), 0u);
+	EXPECT_EQ(say(Bytes()), 0u);
+	EXPECT_EQ(events, 4);
+	EXPECT_EQ(t.session.vf().serial, 9u);
+	/* It went and came back between two looks. */
+	const uint32_t before = t.session.vf().news;
+	t.host.send_nvsp(nvsp_message({128, 0, 9}));
+	t.host.send_nvsp(nvsp_message({128, 1, 9}));
+	t.session.poll();
+	EXPECT_TRUE(t.session.vf().allocated);
+	EXPECT_NE(t.session.vf().news, before);
+	/* A new conversation: nothing is known, not even that it is the same VF. */
+	const uint32_t last = t.session.vf().news;
+	t.session.disconnect();
+	ASSERT_FALSE(t.session.connect(SessionConfig{}));
+	EXPECT_FALSE(t.session.vf().allocated);
+	EXPECT_NE(t.session.vf().news, last);
+}
+
+TEST(SessionVf, DataPathIsSwitchedWhenTheHostSaysSo)
+{
+	Connected t(300ms);
+	ASSERT_FALSE(t.session.switch_data_path(true));
+	ASSERT_FALSE(t.session.switch_data_path(false));
+	ASSERT_EQ(t.host.log, (Log{"nvsp 129", "nvsp 129"}));
+	EXPECT_EQ(get32(t.host.nvsp[0], 4), 1u);
+	EXPECT_EQ(get32(t.host.nvsp[1], 4), 0u);
+	/* Hosts may put a message into the completion; and may never send one. */
+	t.host.on_nvsp = [](FakeNetvsp& h, const Bytes& m, uint64_t id) {
+		if (get32(m, 4) == 1)
+			h.complete(id, nvsp_message({129, 1}));
+		return true;
+	};
+	EXPECT_FALSE(t.session.switch_data_path(true));
+	EXPECT_EQ(t.session.switch_data_path(false).code, ETIMEDOUT);
+	EXPECT_EQ(t.session.config().timeout, 300ms);
+	t.session.disconnect();
+	EXPECT_EQ(t.session.switch_data_path(true).code, ENOTCONN);
+}
+
+TEST(SessionVf, NotWithHostsThatWereNotAskedForIt)
+{
+	for (const uint32_t version : {0x30002u, 0x40000u, 0x50000u, 0x60001u}) {
+		FakeNetvsp host;
+		host.versions = {version};
+		Session session(host);
+		ASSERT_FALSE(session.connect(SessionConfig{}));
+		const bool able = version >= 0x50000;
+		const auto config = std::find_if(host.nvsp.begin(), host.nvsp.end(),
+						 [](const Bytes& m) { return get32(m, 0) == 125; });
+		ASSERT_NE(config, host.nvsp.end());
+		EXPECT_EQ(get32(*config, 12) & 0xc, able ? 0xcu : 8u); /* SR-IOV, 802.1Q */
+		host.log.clear();
+		EXPECT_EQ(session.switch_data_path(true).code, able ? 0 : ENOTSUP);
+		EXPECT_EQ(host.log.size(), able ? 1u : 0u);
+	}
+}
+
 TEST(SessionQuery, AnswersWithBadPlacesAreErrors)
 {
 	struct Case {
@@ -196,18 +278,6 @@ TEST(SessionEvents, TheTimerNoticesWhatNobodyReads)
 	EXPECT_TRUE(t.session.link_up()) << "whoever read just now will read this";
 	t.session.tend();
 	EXPECT_FALSE(t.session.link_up());
-}
-
-TEST(SessionEvents, VirtualFunctionMessages)
-{
-	Connected t;
-	int events = 0;
-	t.session.set_on_event([&](Session::Event e) { events += e == Session::Event::kVf; });
-	t.host.send_nvsp(nvsp_message({128, 1, 5}));
-	t.host.send_nvsp(Bytes(8, 128)); /* short */
-	t.host.send_nvsp(Bytes());
-	t.session.poll();
-	EXPECT_EQ(events, 1);
 }
 
 TEST(SessionEvents, KeepaliveIsAnsweredUnasked)

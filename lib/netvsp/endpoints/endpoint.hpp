@@ -45,6 +45,18 @@ class Endpoint {
 	virtual uint32_t receive(uint8_t* room, uint32_t capacity) = 0;
 
 	/**
+	 * Takes a frame for the guest that receive() gave, while the data path is the NIC's virtual
+	 * function: for whoever plays that.
+	 * @return false: the NIC delivers it, as Hyper-V does with broadcasts
+	 */
+	virtual bool to_vf(const uint8_t* frame, uint32_t length)
+	{
+		(void)frame;
+		(void)length;
+		return true;
+	}
+
+	/**
 	 * Drops, and counts, what came from the network while the guest received nothing: it is
 	 * not for the guest that begins to receive now. Captures and generators wait instead.
 	 */

@@ -17,6 +17,8 @@ struct QueueEndpoint : netvsp::Endpoint {
 	std::deque<std::string> incoming;
 	size_t room = SIZE_MAX;
 	uint32_t discards = 0;
+	std::vector<std::string> to_vf_frames;
+	char not_by_vf = 0; /* frames that begin with it stay with the NIC */
 	bool send(const uint8_t* frame, uint32_t length) override
 	{
 		if (sent.size() >= room)
@@ -26,6 +28,13 @@ struct QueueEndpoint : netvsp::Endpoint {
 		return true;
 	}
 	void discard_waiting() override { discards++; }
+	bool to_vf(const uint8_t* frame, uint32_t length) override
+	{
+		if (frame[0] == uint8_t(not_by_vf))
+			return false;
+		to_vf_frames.emplace_back(reinterpret_cast<const char*>(frame), length);
+		return true;
+	}
 	uint32_t receive(uint8_t* to, uint32_t capacity) override
 	{
 		while (!incoming.empty()) {

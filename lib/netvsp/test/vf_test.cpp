@@ -132,6 +132,24 @@ TEST_F(VfTest, FramesTakeTheChosenPath)
 	EXPECT_TRUE(news().empty());
 }
 
+TEST_F(VfTest, EndpointSaysWhatTheVfGets)
+{
+	start();
+	negotiate(*guest);
+	endpoint->not_by_vf = 'b';
+	ASSERT_TRUE(host.set_vf(nic, true, 7));
+	std::string f(60, 'f'), b(60, 'b');
+	endpoint->incoming = {f, b};
+	EXPECT_EQ(2u, guest->frames(guest->ch(), 2).size());
+	EXPECT_TRUE(endpoint->to_vf_frames.empty());
+	choose(nvsp::kDataPathVf);
+	endpoint->incoming = {f, b, f};
+	EXPECT_EQ(1u, guest->frames(guest->ch(), 1).size());
+	EXPECT_TRUE(guest->frames(guest->ch()).empty());
+	EXPECT_EQ((std::vector<std::string>{f, f}), endpoint->to_vf_frames);
+	EXPECT_EQ(2u, stats().rx_to_vf);
+}
+
 TEST_F(VfTest, RemovalTakesTheDataPathBackFirst)
 {
 	start();
