@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,26 +25,27 @@
 
 namespace netvsp {
 
+/** What is left open is as in hosts of the profile (profile.hpp). */
 struct NicConfig {
 	std::string name; /**< for people; empty = "nicN" */
 	std::string endpoint = "null";
+	std::string profile;	      /**< which host this is; empty = the newest Hyper-V */
 	std::array<uint8_t, 6> mac{}; /**< zero = 00:15:5d:... derived from the NIC's number */
-	uint32_t mtu = 9000;	      /**< largest MTU the host grants, 68..9202 */
+	std::optional<uint32_t> mtu;  /**< largest MTU the host grants, 68..9202 */
 	uint32_t queues = 1;	      /**< channels the host grants, 1..64 */
-	uint32_t nvsp = 0x60001;      /**< highest NVSP version accepted */
+	std::optional<uint32_t> nvsp; /**< highest NVSP version accepted */
 	uint32_t section_size = 6144; /**< of a send section */
 	uint32_t max_packets = 8;     /**< RNDIS messages per packet, INITIALIZE reply */
 	uint32_t alignment_shift = 3;
 	uint64_t speed_mbps = 40000;
-	bool monitor = false; /**< channels have a monitor id */
-	bool link = true;     /**< medium connected at start */
-	bool set_mac = true;  /**< the guest may change its address */
-	uint32_t rss_types = kHashTcpIpv4 | kHashTcpIpv6 | kHashUdpIpv4 |
-			     kHashUdpIpv6; /**< beside IPv4 and IPv6, which go without saying */
-	uint32_t tx_csum = kChecksumAll;   /**< Checksum bits that the host computes */
-	uint32_t rx_csum = kChecksumAll;   /**< and verifies, for guests that ask for it */
-	uint32_t lso_max = 62780; /**< TCP payload of a large send (vmswitch's), 0 = no LSO */
-	bool rsc = true;	  /**< received segments are joined for guests that ask for it */
+	bool monitor = false;		   /**< channels have a monitor id */
+	bool link = true;		   /**< medium connected at start */
+	std::optional<bool> set_mac;	   /**< the guest may change its address */
+	std::optional<uint32_t> rss_types; /**< beside IPv4 and IPv6, which go without saying */
+	std::optional<uint32_t> tx_csum;   /**< Checksum bits that the host computes */
+	std::optional<uint32_t> rx_csum;   /**< and verifies, for guests that ask for it */
+	std::optional<uint32_t> lso_max;   /**< TCP payload of a large send, 0 = no LSO */
+	std::optional<bool> rsc; /**< received segments are joined for guests that ask for it */
 	std::vector<std::string> faults; /**< fault script, see fault.hpp */
 };
 

@@ -14,13 +14,13 @@ namespace {
 
 constexpr uint32_t kPacketsPerPass = 512; /* of one channel, so that others have their turn */
 
-Offloads configured(const NicConfig& config)
+Offloads configured(const NicSettings& settings)
 {
 	Offloads out;
-	out.tx_checksum = config.tx_csum & kChecksumAll;
-	out.rx_checksum = config.rx_csum & kChecksumAll;
-	out.lso4 = out.lso6 = config.lso_max != 0;
-	out.rsc4 = out.rsc6 = config.rsc;
+	out.tx_checksum = settings.tx_csum & kChecksumAll;
+	out.rx_checksum = settings.rx_csum & kChecksumAll;
+	out.lso4 = out.lso6 = settings.lso_max != 0;
+	out.rsc4 = out.rsc6 = settings.rsc;
 	return out;
 }
 
@@ -33,16 +33,16 @@ uint64_t monotonic_ns()
 	return uint64_t(now.tv_sec) * 1000000000u + uint64_t(now.tv_nsec);
 }
 
-Nic::Nic(const NicConfig& config, const vmbus::Guid& guid, std::unique_ptr<Endpoint> endpoint,
+Nic::Nic(const NicSettings& settings, const vmbus::Guid& guid, std::unique_ptr<Endpoint> endpoint,
 	 FaultScript faults, const Log& log)
-	: config_(config),
+	: settings_(settings),
 	  guid_(guid),
 	  endpoint_(std::move(endpoint)),
 	  faults_(faults),
 	  log_(log),
-	  offered_(configured(config)),
-	  link_up_(config.link),
-	  mac_(config.mac),
+	  offered_(configured(settings)),
+	  link_up_(settings.link),
+	  mac_(settings.mac),
 	  scratch_(16 * 1024)
 {
 	channels_.push_back(std::make_unique<Channel>());
@@ -58,7 +58,7 @@ Nic::~Nic()
 void Nic::note(const std::string& text)
 {
 	if (log_)
-		log_(config_.name + ": " + text);
+		log_(settings_.name + ": " + text);
 }
 
 void Nic::stats(NicStats& out) const
@@ -115,7 +115,7 @@ void Nic::reset()
 	vf_told_ = false;
 	data_path_lost_ = false;
 	filter_ = 0;
-	mac_ = config_.mac;
+	mac_ = settings_.mac;
 	rss_.disable();
 	enabled_ = {};
 	offload_sets_ = 0;
@@ -242,9 +242,9 @@ void Nic::set_link(bool up)
 
 void Nic::set_speed(uint64_t mbps)
 {
-	if (mbps == config_.speed_mbps)
+	if (mbps == settings_.speed_mbps)
 		return;
-	config_.speed_mbps = mbps;
+	settings_.speed_mbps = mbps;
 	const uint32_t speed = link_speed();
 	indicate(rndis::kStatusLinkSpeedChange, &speed, sizeof(speed));
 	finish(*channels_[0]);

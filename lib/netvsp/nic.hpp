@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /**
- * One emulated NIC: its configuration, its endpoint, and what a guest has made of it so far.
+ * One emulated NIC: its settings, its endpoint, and what a guest has made of it so far.
  *
  * nic.cpp            channels opening and closing, the pass over them, errors
  * nvsp_control.cpp   NVSP: versions, buffers, subchannels
@@ -25,6 +25,7 @@
 #include "fault.hpp"
 #include "guest_memory.hpp"
 #include "host.hpp"
+#include "profile.hpp"
 #include "receive_buffer.hpp"
 #include "ring.hpp"
 #include "rsc.hpp"
@@ -108,11 +109,11 @@ struct Channel {
 
 class Nic {
       public:
-	Nic(const NicConfig& config, const vmbus::Guid& guid, std::unique_ptr<Endpoint> endpoint,
-	    FaultScript faults, const Log& log);
+	Nic(const NicSettings& settings, const vmbus::Guid& guid,
+	    std::unique_ptr<Endpoint> endpoint, FaultScript faults, const Log& log);
 	~Nic();
 
-	const NicConfig& config() const { return config_; }
+	const NicSettings& settings() const { return settings_; }
 	const vmbus::Guid& guid() const { return guid_; }
 	Endpoint& endpoint() { return *endpoint_; }
 	FaultScript& faults() { return faults_; }
@@ -201,6 +202,11 @@ class Nic {
 	/* oid.cpp */
 	uint32_t link_speed() const;
 	Offloads offered() const;
+	bool has_rss() const { return settings_.profile->nvsp >= nvsp::kVersion5; }
+	uint8_t offload_revision() const;
+	ndis::Offload offload_message(const Offloads& offloads, uint8_t revision) const;
+	void append_offload(std::vector<uint8_t>& out, const Offloads& offloads,
+			    const uint8_t* input, uint32_t input_length) const;
 	uint32_t query_oid(uint32_t oid, const uint8_t* input, uint32_t input_length,
 			   std::vector<uint8_t>& out) const;
 	uint32_t set_oid(uint32_t oid, const uint8_t* data, uint32_t length);
@@ -233,6 +239,7 @@ class Nic {
 	bool receive_pass();
 	bool passes_filter(const uint8_t* frame, uint32_t length) const;
 	RxFrame inspect(uint32_t index, uint32_t length);
+	uint32_t range_length(const RxFrame& frame) const;
 	void write_headers(const RxFrame& frame);
 	bool rsc_wanted(bool v6) const;
 	RxFrame coalesce(Channel& channel, const RxFrame& frame);
@@ -241,7 +248,7 @@ class Nic {
 	void rx_faults(Channel& channel);
 	bool deliver(const RxFrame& frame);
 
-	NicConfig config_;
+	NicSettings settings_;
 	vmbus::Guid guid_;
 	std::unique_ptr<Endpoint> endpoint_;
 	FaultScript faults_;

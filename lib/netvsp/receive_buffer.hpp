@@ -19,15 +19,10 @@ class ReceiveBuffer {
       public:
 	static constexpr uint32_t kNone = 0xffffffff;
 
-	/** What a sub-allocation must hold at this MTU (which includes the Ethernet header):
-	 *  room for headers before the frame, and 36 bytes after it that some guests misuse. Whole
-	 *  cache lines, as Hyper-V's 1728 bytes are. */
-	static constexpr uint32_t size_for(uint32_t mtu) { return (256 + mtu + 36 + 63) / 64 * 64; }
-
-	bool attach(uint8_t* memory, uint64_t bytes, uint32_t mtu)
+	/** @param size of a sub-allocation */
+	bool attach(uint8_t* memory, uint64_t bytes, uint32_t size)
 	{
 		detach();
-		uint32_t size = size_for(mtu);
 		uint64_t count = bytes / size;
 		if (bytes > 0xffffffffu || count < 2 * kControlIds)
 			return false;

@@ -8,9 +8,6 @@ namespace netvsp {
 
 namespace {
 
-/* A frame starts here in its sub-allocation, or a tag later: behind the RNDIS header and the
- * per-packet infos that there may be, and at a cache line. */
-constexpr uint32_t kFrameOffset = 128;
 constexpr uint32_t kFramesPerPass = 4 * nvsp::kMaxFramesPerReceive;
 /* How long a frame waits for the ring of its channel before it is dropped: a channel that the
  * guest does not serve must not stop the others for good. */
@@ -20,8 +17,6 @@ struct WordInfo {
 	rndis::PacketInfo header;
 	uint32_t value;
 };
-constexpr uint32_t kMaxInfos = 4; /* checksum, tag, hash, packet id */
-static_assert(sizeof(rndis::PacketMessage) + kMaxInfos * sizeof(WordInfo) <= kFrameOffset);
 
 constexpr uint32_t packet_space(uint32_t frames)
 {
@@ -58,12 +53,19 @@ bool Nic::passes_filter(const uint8_t* frame, uint32_t length) const
 	return filter_ & (rndis::kFilterMulticast | rndis::kFilterAllMulticast);
 }
 
+/* Hosts say how long the message is, or just that it has the whole sub-allocation. */
+uint32_t Nic::range_length(const RxFrame& frame) const
+{
+	return settings_.profile->whole_suballocations ? receive_buffer_.suballocation_size()
+						       : frame.offset + frame.length;
+}
+
 /* Writes the RNDIS header and the infos of what lies in a sub-allocation. */
 void Nic::write_headers(const RxFrame& frame)
 {
 	uint8_t* at = receive_buffer_.at(frame.index);
 	rndis::PacketMessage header{};
-	header.hdr = {rndis::kPacket, frame.offset + frame.length};
+	header.hdr = {rndis::kPacket, range_length(frame)};
 	header.data_offset = frame.offset - rndis::kOffsetBase;
 	header.data_length = frame.length;
 	auto add_info = [&](uint32_t type, uint32_t value) {
@@ -76,7 +78,7 @@ void Nic::write_headers(const RxFrame& frame)
 		add_info(rndis::kPpiChecksum, frame.checksum);
 	if (frame.tagged)
 		add_info(rndis::kPpiVlan, vlan_info(frame.tag));
-	if (frame.rss.type != 0)
+	if (frame.rss.type != 0 && settings_.profile->tells_hash)
 		add_info(rndis::kPpiHashValue, frame.rss.hash);
 	if (frame.part) {
 		uint32_t id;
@@ -161,7 +163,7 @@ bool Nic::queue_frame(Channel& channel, const RxFrame& frame)
 	const RxFrame part = coalesce(channel, frame);
 	write_headers(part);
 	channel.rx_index[channel.rx_count] = part.index;
-	channel.rx_range[channel.rx_count] = {part.offset + part.length,
+	channel.rx_range[channel.rx_count] = {range_length(part),
 					      receive_buffer_.offset(part.index)};
 	channel.rx_count++;
 	return true;
@@ -227,9 +229,9 @@ RxFrame Nic::inspect(uint32_t index, uint32_t length)
 {
 	RxFrame frame;
 	frame.index = index;
-	frame.offset = kFrameOffset;
+	frame.offset = settings_.profile->frame_offset;
 	frame.length = length;
-	uint8_t* data = receive_buffer_.at(index) + kFrameOffset;
+	uint8_t* data = receive_buffer_.at(index) + frame.offset;
 	/* Who did not say that it knows the info for tags finds them where they are. */
 	if ((capabilities_ & nvsp::kCap8021q) && strip_tag(data, length, frame.tag)) {
 		frame.tagged = true;
@@ -238,6 +240,7 @@ RxFrame Nic::inspect(uint32_t index, uint32_t length)
 		data += kVlanTag;
 		stats_.rx_vlan++;
 	}
+	frame.verified = settings_.profile->tells_checksum_always;
 	if (enabled_.rx_checksum != 0) {
 		frame.verified = true;
 		frame.checksum = verify_checksums(data, frame.length, enabled_.rx_checksum);
@@ -287,7 +290,7 @@ bool Nic::receive_pass()
 			stats_.rx_no_buffer++;
 			break;
 		}
-		uint8_t* frame = receive_buffer_.at(index) + kFrameOffset;
+		uint8_t* frame = receive_buffer_.at(index) + settings_.profile->frame_offset;
 		uint32_t length = endpoint_->receive(frame, capacity);
 		if (length == 0) {
 			receive_buffer_.give(index);

@@ -42,13 +42,13 @@ bool Nic::gather(Channel& channel, const Packet& packet, const nvsp::Message& me
 						   " is not there");
 			return false;
 		}
-		if (message.rndis.section_size > config_.section_size) {
+		if (message.rndis.section_size > settings_.section_size) {
 			bad = true;
 			return true;
 		}
 		total = message.rndis.section_size;
 		pieces_.push_back({send_buffer_ + uint64_t(message.rndis.section_index) *
-							  config_.section_size,
+							  settings_.section_size,
 				   total});
 		range_ends_.push_back(total);
 		return true;
@@ -286,7 +286,7 @@ Nic::Tx Nic::transmit_large(Channel& channel, const TxRequest& request, uint32_t
 	channel.tx_segments = 0;
 	count_request(request, segmenter.seeded());
 	stats_.tx_lso++;
-	stats_.tx_lso_oversize += segmenter.payload() > config_.lso_max;
+	stats_.tx_lso_oversize += segmenter.payload() > settings_.lso_max;
 	return Tx::kDone;
 }
 
@@ -300,7 +300,7 @@ Nic::Tx Nic::transmit(Channel& channel, uint32_t total)
 		while (range != range_ends_.end() && *range <= at)
 			++range;
 		if (range == range_ends_.end() || *range - at < sizeof(header) ||
-		    ++messages > config_.max_packets)
+		    ++messages > settings_.max_packets)
 			return Tx::kBad;
 		copy_from_pieces(at, &header, sizeof(header));
 		if (header.hdr.type != rndis::kPacket || header.hdr.length < sizeof(header) ||

@@ -42,6 +42,30 @@ struct QueueEndpoint : netvsp::Endpoint {
 	}
 };
 
+/** A host with one NIC and its guest, for tests that want one for each row of a table. */
+struct NicAndGuest {
+	netvsp::Host host;
+	vmbus::Guid nic{};
+	QueueEndpoint* endpoint = nullptr;
+	Guest guest{[this] { host.poll(); }};
+
+	explicit NicAndGuest(const netvsp::NicConfig& config = {})
+	{
+		auto owned = std::make_unique<QueueEndpoint>();
+		endpoint = owned.get();
+		std::string error;
+		EXPECT_TRUE(host.add_nic(config, std::move(owned), nic, error)) << error;
+		guest.connect(host);
+		guest.hello();
+	}
+	netvsp::NicStats stats()
+	{
+		netvsp::NicStats s;
+		EXPECT_TRUE(host.stats(nic, s));
+		return s;
+	}
+};
+
 /** A host with one NIC, stepped by the guest's waiting. */
 struct Fixture : ::testing::Test {
 	std::vector<std::string> log; /* outlives the host, which says goodbye */

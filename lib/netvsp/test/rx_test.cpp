@@ -252,18 +252,12 @@ TEST_F(RxTest, Faults)
 		   }}}) {
 		netvsp::NicConfig config;
 		config.faults = {c.fault};
-		netvsp::Host h;
-		auto owned = std::make_unique<QueueEndpoint>();
-		auto* e = owned.get();
-		std::string error;
-		vmbus::Guid id;
-		ASSERT_TRUE(h.add_nic(config, std::move(owned), id, error));
-		Guest g([&] { h.poll(); });
-		g.connect(h);
-		g.hello();
+		NicAndGuest one(config);
+		Guest& g = one.guest;
+		auto* e = one.endpoint;
 		g.up();
 		for (int i = 0; i < 50; i++)
-			h.poll();
+			one.host.poll();
 		e->incoming.push_back(to({2, 0, 0, 0, 0, 1}));
 		EXPECT_TRUE(c.seen(g)) << c.fault;
 	}
