@@ -54,13 +54,14 @@ std::string parse_nic_option(const std::string& key, const std::string& value, N
 
 struct NicStats {
 	EndpointStats endpoint;
-	uint64_t tx_packets = 0;      /**< VMBus data packets from the guest */
-	uint64_t tx_frames = 0;	      /**< RNDIS frames in them */
-	uint64_t tx_errors = 0;	      /**< frames or packets refused as malformed */
-	uint64_t tx_csum = 0;	      /**< frames whose checksums the host computed */
-	uint64_t tx_csum_undone = 0;  /**< could not, by what it offers or what the frame was */
-	uint64_t tx_lso = 0;	      /**< large sends */
-	uint64_t tx_segments = 0;     /**< frames made of them */
+	uint64_t tx_packets = 0;     /**< VMBus data packets from the guest */
+	uint64_t tx_frames = 0;	     /**< RNDIS frames in them */
+	uint64_t tx_errors = 0;	     /**< frames or packets refused as malformed */
+	uint64_t tx_csum = 0;	     /**< frames whose checksums the host computed */
+	uint64_t tx_csum_undone = 0; /**< could not, by what it offers or what the frame was */
+	uint64_t tx_lso = 0;	     /**< large sends */
+	uint64_t tx_segments =
+		0; /**< frames made of them, where the network takes them not whole */
 	uint64_t tx_lso_oversize = 0; /**< large sends beyond lso_max; done all the same */
 	uint64_t tx_vlan = 0;	      /**< frames that the host tagged */
 	uint64_t tx_not_enabled = 0;  /**< asked for what was not turned on; done all the same */
@@ -76,6 +77,7 @@ struct NicStats {
 	uint64_t rx_rsc_frames = 0;   /**< of which they were made */
 	uint64_t rx_vlan = 0;	      /**< frames whose tag went into the info for it */
 	uint64_t rx_no_buffer = 0;    /**< times the receive buffer or the ring was full */
+	uint64_t rx_dropped = 0;      /**< frames for a channel that the guest does not serve */
 	uint64_t interrupts = 0;      /**< signals to the guest */
 	uint64_t protocol_errors = 0; /**< violations after which a channel went silent */
 	uint32_t suballocations_in_use = 0; /**< of the receive buffer: sent, not yet completed */

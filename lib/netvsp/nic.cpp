@@ -121,12 +121,12 @@ void Nic::reset()
 	offload_sets_ = 0;
 	offloads_changed_ = false;
 	indications_.clear();
+	forget_frames();
 	receive_buffer_.detach();
 	receive_gpadl_ = 0;
 	send_buffer_ = nullptr;
 	send_sections_ = 0;
 	send_gpadl_ = 0;
-	held_.index = ReceiveBuffer::kNone;
 	endpoint_full_ = false;
 }
 
@@ -181,6 +181,9 @@ void Nic::close(Channel& channel)
 	for (uint32_t i = 0; i < channel.rx_count; i++)
 		receive_buffer_.give(channel.rx_index[i]);
 	channel.rx_count = 0;
+	for (const RxFrame& frame : channel.held)
+		receive_buffer_.give(frame.index);
+	channel.held.clear();
 	receive_buffer_.abandon(channel.index);
 	if (channel.index != 0)
 		return;
@@ -218,9 +221,7 @@ void Nic::buffer_lost(uint32_t gpadl)
 	if (receive_gpadl_ == gpadl || send_gpadl_ == gpadl)
 		violation(*channels_[0], "a buffer's GPADL was torn down without revoking it");
 	if (receive_gpadl_ == gpadl) {
-		for (auto& channel : channels_)
-			channel->rx_count = 0;
-		held_.index = ReceiveBuffer::kNone;
+		forget_frames();
 		receive_buffer_.detach();
 		receive_gpadl_ = 0;
 	}
@@ -275,9 +276,18 @@ bool Nic::receiving() const
 
 bool Nic::can_receive() const
 {
-	return receiving() && !held() &&
-	       receive_buffer_.in_use() + kControlIds < receive_buffer_.count() &&
-	       (channels_.size() > 1 || !channels_[0]->out.blocked());
+	if (!receiving() || receive_buffer_.in_use() + kControlIds >= receive_buffer_.count() ||
+	    (channels_.size() == 1 && channels_[0]->out.blocked()))
+		return false;
+	return !network_waits();
+}
+
+bool Nic::held() const
+{
+	for (const auto& channel : channels_)
+		if (!channel->held.empty())
+			return true;
+	return false;
 }
 
 /* A channel that had no room in its ring goes on only when the guest signalled. */
@@ -414,7 +424,7 @@ bool Nic::pass()
 		indicate_offloads();
 	if (!table_sent_ && channels_.size() > 1)
 		send_indirection_table();
-	if (held() ? receiving() : can_receive())
+	if (receiving())
 		work |= receive_pass();
 	for (auto& channel : channels_)
 		finish(*channel);

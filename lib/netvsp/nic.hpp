@@ -100,6 +100,10 @@ struct Channel {
 	std::array<uint32_t, nvsp::kMaxFramesPerReceive> rx_index;
 	std::array<vmbus::TransferPageRange, nvsp::kMaxFramesPerReceive> rx_range;
 
+	/* Frames that the guest has no room for yet. */
+	std::deque<RxFrame> held;
+	uint64_t held_since = 0; /* when the first began to wait, or one last could go */
+
 	/* The packet that the newest of them may be joined with. */
 	RscPacket rsc;
 	RxFrame rsc_first;
@@ -151,8 +155,8 @@ class Nic {
 	void mask();
 	/** Whether receive() may be called as soon as there is a frame. */
 	bool can_receive() const;
-	/** Whether a received frame waits for room in its channel's ring. */
-	bool held() const { return held_.index != ReceiveBuffer::kNone; }
+	/** Whether a received frame waits until the guest has room for it. */
+	bool held() const;
 	/** Whether a frame from the guest waits for the endpoint. */
 	bool endpoint_full() const { return endpoint_full_; }
 
@@ -226,6 +230,8 @@ class Nic {
 	Tx transmit(Channel& channel, uint32_t total);
 	Tx transmit_message(Channel& channel, const rndis::PacketMessage& header, uint32_t at);
 	bool read_infos(const rndis::PacketMessage& header, uint32_t at, TxRequest& request) const;
+	bool send_changed(const TxRequest& request, uint8_t* frame, uint32_t length,
+			  FrameOffload& left);
 	Tx transmit_changed(const TxRequest& request, uint32_t at, uint32_t length);
 	Tx transmit_large(Channel& channel, const TxRequest& request, uint32_t at, uint32_t length);
 	void count_request(const TxRequest& request, bool seeded);
@@ -243,10 +249,17 @@ class Nic {
 	void write_headers(const RxFrame& frame);
 	bool rsc_wanted(bool v6) const;
 	RxFrame coalesce(Channel& channel, const RxFrame& frame);
+	uint32_t share() const;
+	bool full(const Channel& channel) const;
+	bool stuck(const Channel& channel) const;
+	bool network_waits() const;
+	uint32_t most_held() const;
 	bool queue_frame(Channel& channel, const RxFrame& frame);
 	void flush_rx(Channel& channel);
 	void rx_faults(Channel& channel);
-	bool deliver(const RxFrame& frame);
+	void deliver(const RxFrame& frame);
+	bool deliver_held(Channel& channel);
+	void forget_frames();
 
 	NicSettings settings_;
 	vmbus::Guid guid_;
@@ -294,10 +307,6 @@ class Nic {
 	std::vector<uint32_t> range_ends_; /* cumulative; for where headers may lie */
 	std::vector<uint8_t> scratch_;
 	std::vector<uint8_t> large_send_;
-
-	/* A received frame whose channel has no room. */
-	RxFrame held_;
-	uint64_t held_since_ = 0;
 };
 
 uint64_t monotonic_ns();

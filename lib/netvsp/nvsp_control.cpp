@@ -244,9 +244,7 @@ void Nic::nvsp_revoke(Channel& channel, const nvsp::Message& message, bool recei
 			return violation(channel, "revokes a receive buffer that is not there");
 		/* Frames that were announced stay announced: the guest must not complete them
 		 * afterwards. */
-		for (auto& c : channels_)
-			c->rx_count = 0;
-		held_.index = ReceiveBuffer::kNone;
+		forget_frames();
 		receive_buffer_.detach();
 		receive_gpadl_ = 0;
 	} else {

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "nic.hpp"
 
+#include <algorithm>
+
 #include "inet.hpp"
 #include "rx_offload.hpp"
 
@@ -9,9 +11,9 @@ namespace netvsp {
 namespace {
 
 constexpr uint32_t kFramesPerPass = 4 * nvsp::kMaxFramesPerReceive;
-/* How long a frame waits for the ring of its channel before it is dropped: a channel that the
- * guest does not serve must not stop the others for good. */
-constexpr uint64_t kHoldNs = 100'000'000;
+constexpr uint32_t kMostHeld = 64; /* frames of one channel that wait for the guest */
+/* How long the network waits for one of several channels. */
+constexpr uint64_t kPatienceNs = 250'000'000;
 
 struct WordInfo {
 	rndis::PacketInfo header;
@@ -147,11 +149,30 @@ RxFrame Nic::coalesce(Channel& channel, const RxFrame& frame)
 	return last;
 }
 
+/*
+ * Where there are several channels each has its share of the receive buffer, as OpenVMM's have
+ * (rx_bufs.rs): a guest that does not serve one of them must not starve the others. A part of the
+ * share is for frames that wait.
+ */
+uint32_t Nic::share() const
+{
+	const uint32_t frames = receive_buffer_.count() - kControlIds;
+	return std::max(frames / uint32_t(channels_.size()), 1u);
+}
+
+uint32_t Nic::most_held() const
+{
+	return std::clamp(share() / 4, 1u, kMostHeld);
+}
+
 /* Puts headers before the frame and adds it to the channel's packet. @return false: no room */
 bool Nic::queue_frame(Channel& channel, const RxFrame& frame)
 {
 	if (channel.rx_count == nvsp::kMaxFramesPerReceive)
 		flush_rx(channel);
+	const uint32_t used = receive_buffer_.outstanding(channel.index) + channel.rx_count;
+	if (channels_.size() > 1 && used >= std::max(share() - most_held(), 1u))
+		return false;
 	if (channel.rx_count == 0 ? !channel.out.reserve(packet_space(1))
 				  : !channel.out.fits(packet_space(channel.rx_count + 1))) {
 		if (channel.rx_count != 0) {
@@ -251,36 +272,81 @@ RxFrame Nic::inspect(uint32_t index, uint32_t length)
 	return frame;
 }
 
-/* Hands a frame to its channel. @return false: it was held */
-bool Nic::deliver(const RxFrame& frame)
+/* Whether there are as many as may be. The one channel of a NIC has room for one. */
+bool Nic::full(const Channel& channel) const
+{
+	return channel.held.size() >= (channels_.size() == 1 ? 1 : most_held());
+}
+
+/* Whether the guest does not serve a channel, as its frames have waited for long. */
+bool Nic::stuck(const Channel& channel) const
+{
+	return channels_.size() > 1 && monotonic_ns() - channel.held_since > kPatienceNs;
+}
+
+/* Whether for a channel that is full but not given up. */
+bool Nic::network_waits() const
+{
+	for (const auto& channel : channels_)
+		if (!channel->held.empty() && full(*channel) && !stuck(*channel))
+			return true;
+	return false;
+}
+
+/*
+ * Hands a frame to its channel, where it waits if the guest has no room. When a channel is full the
+ * network waits, too, so that nothing is lost where the guest is only slow. But not
+ * for ever if there are others: what is too much for a channel that is not served is dropped.
+ */
+void Nic::deliver(const RxFrame& frame)
 {
 	uint32_t number = frame.rss.channel;
 	/* What the table names may not be there (yet). */
 	if (number >= channels_.size() || !channels_[number]->open || channels_[number]->silent)
 		number = 0;
-	if (queue_frame(*channels_[number], frame))
-		return true;
-	if (!held()) {
+	Channel& channel = *channels_[number];
+	if (channel.held.empty()) {
+		if (queue_frame(channel, frame))
+			return;
 		stats_.rx_no_buffer++;
-		held_since_ = monotonic_ns();
-	} else if (channels_.size() > 1 && monotonic_ns() - held_since_ > kHoldNs) {
+		channel.held_since = monotonic_ns();
+	} else if (full(channel)) {
 		receive_buffer_.give(frame.index);
-		held_.index = ReceiveBuffer::kNone;
-		return true;
+		stats_.rx_dropped++;
+		return;
 	}
-	held_ = frame;
-	return false;
+	channel.held.push_back(frame);
+}
+
+bool Nic::deliver_held(Channel& channel)
+{
+	bool work = false;
+	while (!channel.held.empty() && queue_frame(channel, channel.held.front())) {
+		channel.held.pop_front();
+		work = true;
+	}
+	if (work)
+		channel.held_since = monotonic_ns();
+	return work;
+}
+
+/* What was not announced stays where it is: the buffer goes. */
+void Nic::forget_frames()
+{
+	for (auto& channel : channels_) {
+		channel->rx_count = 0;
+		channel->held.clear();
+	}
 }
 
 bool Nic::receive_pass()
 {
 	bool work = false;
-	if (held()) {
-		if (!deliver(held_))
-			return false;
-		held_.index = ReceiveBuffer::kNone;
-		work = true;
-	}
+	for (auto& channel : channels_)
+		if (!channel->held.empty() && channel->open && !channel->silent)
+			work |= deliver_held(*channel);
+	if (!can_receive())
+		return work;
 	if (!endpoint_->connected())
 		return work;
 	const uint32_t capacity = mtu_ + kVlanTag; /* a VLAN tag is not part of the MTU */
@@ -307,7 +373,8 @@ bool Nic::receive_pass()
 			receive_buffer_.give(index);
 			continue;
 		}
-		if (!deliver(inspect(index, length)))
+		deliver(inspect(index, length));
+		if (network_waits())
 			break;
 	}
 	return work;

@@ -25,6 +25,18 @@ struct QueueEndpoint : netvsp::Endpoint {
 		stats_.sent_frames++;
 		return true;
 	}
+	/* A network that takes frames with work left to do. */
+	bool offloads = false;
+	std::vector<netvsp::FrameOffload> left;
+	bool takes_offloads() const override { return offloads; }
+	bool send_offload(const uint8_t* frame, uint32_t length,
+			  const netvsp::FrameOffload& what) override
+	{
+		if (!send(frame, length))
+			return false;
+		left.push_back(what);
+		return true;
+	}
 	void discard_waiting() override { discards++; }
 	uint32_t receive(uint8_t* to, uint32_t capacity) override
 	{

@@ -38,6 +38,7 @@ TEST(ReceiveBufferTest, EverySuballocationOnceAndBack)
 			chain.push_back(i);
 			if (chain.size() == 7) {
 				ids.push_back(b.begin(chain.data(), 7, 3));
+				EXPECT_EQ(ids.size() * 7, b.outstanding(3));
 				chain.clear();
 			}
 		}
@@ -51,6 +52,7 @@ TEST(ReceiveBufferTest, EverySuballocationOnceAndBack)
 			EXPECT_FALSE(b.complete(id, 3)); /* twice */
 		}
 		EXPECT_EQ(0u, b.in_use());
+		EXPECT_EQ(0u, b.outstanding(3));
 	}
 	EXPECT_FALSE(b.complete(0, 0));
 	EXPECT_FALSE(b.complete(b.count(), 0));
