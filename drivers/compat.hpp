@@ -21,12 +21,20 @@
 #include <rte_mbuf.h>
 #include <rte_memory.h>
 #include <rte_memzone.h>
+#include <rte_telemetry.h>
 
 /* 25.07: the index is gone from the macro that names a driver for tools. */
 #if RTE_VERSION >= RTE_VERSION_NUM(25, 7, 0, 0)
 #define NETVSC_EXPORT_NAME(name, index) RTE_PMD_EXPORT_NAME(name)
 #else
 #define NETVSC_EXPORT_NAME(name, index) RTE_PMD_EXPORT_NAME(name, index)
+#endif
+
+/* 23.03: numbers without a sign have another name. */
+#if RTE_VERSION >= RTE_VERSION_NUM(23, 3, 0, 0)
+#define rte_tel_data_add_dict_unsigned rte_tel_data_add_dict_uint
+#else
+#define rte_tel_data_add_dict_unsigned rte_tel_data_add_dict_u64
 #endif
 
 /* 25.11: the number of frames that wait may be an error. */

@@ -155,11 +155,11 @@ TEST_P(DataFault, IsSurvived)
 
 INSTANTIATE_TEST_SUITE_P(Host, DataFault,
 			 testing::Values("bad-completion-id", "double-completion", "bad-rx-range",
-					 "bad-rx-rndis", "bad-rx-ppi", "bad-descriptor",
-					 "bad-ring-index", "keepalive", "silent-after:50",
-					 "tx-fail:3", "bad-completion-id:50",
+					 "bad-rx-rndis", "bad-rx-ppi", "bad-rx-part",
+					 "bad-descriptor", "bad-ring-index", "keepalive",
+					 "silent-after:50", "tx-fail:3", "bad-completion-id:50",
 					 "double-completion:50", "bad-rx-range:50",
-					 "bad-rx-rndis:50", "bad-rx-ppi:50"),
+					 "bad-rx-rndis:50", "bad-rx-ppi:50", "bad-rx-part:50"),
 			 name_of);
 
 TEST_F(Fault, CompletionsOfNothingAreCounted)
@@ -186,7 +186,8 @@ TEST_F(Fault, CompletionsOfNothingAreCounted)
 /* Bad frames are dropped and counted, good ones come, their buffers go back. */
 TEST_F(Fault, BadFramesAreCounted)
 {
-	for (const char* fault : {"bad-rx-range:5", "bad-rx-rndis:5", "bad-rx-ppi:5"}) {
+	for (const char* fault :
+	     {"bad-rx-range:5", "bad-rx-rndis:5", "bad-rx-ppi:5", "bad-rx-part:5"}) {
 		SCOPED_TRACE(fault);
 		auto wire = std::make_shared<Wire>();
 		netvsp::NicConfig config;

@@ -169,4 +169,46 @@ TEST_F(Mode, MacAddressSet)
 	EXPECT_LT(rte_eth_dev_default_mac_addr_set(port.id, &multicast), 0);
 }
 
+/* Frames wait on both sides: they go with the conversation, and nothing else does. */
+TEST_F(Mode, MtuChangesWhileTrafficWaits)
+{
+	NEEDS(announced().max_mtu >= 9000, "jumbo frames");
+	auto wire = std::make_shared<Wire>();
+	netvsp::NicConfig config;
+	config.mtu = 9000;
+	TestHost host(config, wire);
+	/* A host that is stuck with frames answers nothing: that is waited for. */
+	Port port("socket=" + host.path + ",timeout=1000");
+	ASSERT_NO_FATAL_FAILURE(port.up({.rx_offloads = RTE_ETH_RX_OFFLOAD_SCATTER}));
+	for (const uint16_t mtu : {1400, 9000, 68, 1500}) {
+		SCOPED_TRACE(mtu);
+		for (uint32_t i = 0; i < 300; i++)
+			wire->inject(make_frame(60 + i % 22, i)); /* fits every MTU */
+		ASSERT_TRUE(eventually([&] { return rte_eth_rx_queue_count(port.id, 0) >= 300; }));
+		wire->open(false);
+		for (uint32_t i = 0; i < 100; i++) { /* copied, and by reference */
+			rte_mbuf* m = to_mbuf(make_frame(60 + i % 22, i));
+			if (port.tx(&m, 1) == 0)
+				rte_pktmbuf_free(m);
+		}
+		ASSERT_EQ(port.stop(), 0);
+		ASSERT_EQ(rte_eth_dev_set_mtu(port.id, mtu), 0);
+		wire->open(true);
+		ASSERT_EQ(port.start(), 0);
+		uint16_t now = 0;
+		EXPECT_EQ(rte_eth_dev_get_mtu(port.id, &now), 0);
+		EXPECT_EQ(now, mtu);
+		port.receive_rest(5);
+		const size_t taken = wire->taken_count();
+		const Frame longest = make_frame(mtu + 14u, mtu);
+		ASSERT_TRUE(port.send(to_mbuf(longest)));
+		EXPECT_TRUE(eventually([&] {
+			return wire->taken_count() > taken && wire->taken().back() == longest;
+		}));
+		wire->inject(longest);
+		EXPECT_EQ(port.receive(1), std::vector<Frame>{longest});
+	}
+	EXPECT_EQ(host.stats().protocol_errors, 0u) << host.stats().last_error;
+}
+
 } // namespace scenario

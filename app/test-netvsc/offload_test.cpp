@@ -1,178 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Checksums, large sends, tags and the MAC address, at the guest's end and at the network's. */
-#include <cstring>
-
-#include <rte_ip.h>
-#include <rte_net.h>
-#include <rte_tcp.h>
-#include <rte_udp.h>
-
-#include "support.hpp"
+#include "packets.hpp"
 
 namespace scenario {
 
 class Offloads : public Scenario {};
-
-namespace {
-
-constexpr uint64_t kRxChecksums = RTE_ETH_RX_OFFLOAD_CHECKSUM;
-constexpr uint64_t kTxChecksums =
-	RTE_ETH_TX_OFFLOAD_IPV4_CKSUM | RTE_ETH_TX_OFFLOAD_TCP_CKSUM | RTE_ETH_TX_OFFLOAD_UDP_CKSUM;
-
-struct Kind {
-	bool v6;
-	bool tcp;
-};
-constexpr Kind kKinds[] = {{false, true}, {false, false}, {true, true}, {true, false}};
-
-/* Whether hosts compute and verify this one's checksums: old ones know nothing of UDP. */
-bool in_hardware(Kind k)
-{
-	return k.tcp || (announced().tx_offload_capa & RTE_ETH_TX_OFFLOAD_UDP_CKSUM) != 0;
-}
-
-uint64_t rx_checksums()
-{
-	return kRxChecksums & announced().rx_offload_capa;
-}
-
-uint64_t tx_checksums()
-{
-	return kTxChecksums & announced().tx_offload_capa;
-}
-
-uint32_t l3_length(Kind k)
-{
-	return k.v6 ? sizeof(rte_ipv6_hdr) : sizeof(rte_ipv4_hdr);
-}
-
-uint32_t headers(Kind k)
-{
-	return 14 + l3_length(k) + (k.tcp ? sizeof(rte_tcp_hdr) : sizeof(rte_udp_hdr));
-}
-
-uint16_t l4_checksum(const Frame& frame, Kind k)
-{
-	const uint8_t* l3 = &frame[14];
-	const uint8_t* l4 = l3 + l3_length(k);
-	return k.v6 ? rte_ipv6_udptcp_cksum(reinterpret_cast<const rte_ipv6_hdr*>(l3), l4)
-		    : rte_ipv4_udptcp_cksum(reinterpret_cast<const rte_ipv4_hdr*>(l3), l4);
-}
-
-size_t l4_checksum_at(Kind k)
-{
-	return 14 + l3_length(k) +
-	       (k.tcp ? offsetof(rte_tcp_hdr, cksum) : offsetof(rte_udp_hdr, dgram_cksum));
-}
-
-/* With right checksums, or with none of them. */
-Frame packet(Kind k, uint32_t payload, uint32_t seed, bool checksums = true)
-{
-	Frame frame = make_frame(headers(k) + payload, seed);
-	std::fill(&frame[12], &frame[0] + headers(k), 0);
-	frame[12] = k.v6 ? 0x86 : 0x08;
-	frame[13] = k.v6 ? 0xdd : 0x00;
-	const auto l3_payload = static_cast<uint16_t>(frame.size() - 14 - l3_length(k));
-	uint8_t* l3 = &frame[14];
-	if (k.v6) {
-		auto* ip = reinterpret_cast<rte_ipv6_hdr*>(l3);
-		ip->vtc_flow = rte_cpu_to_be_32(6u << 28);
-		ip->payload_len = rte_cpu_to_be_16(l3_payload);
-		ip->proto = k.tcp ? IPPROTO_TCP : IPPROTO_UDP;
-		ip->hop_limits = 64;
-		l3[8] = l3[24] = 0xfd;
-		l3[23] = 1;
-		l3[39] = 2;
-	} else {
-		auto* ip = reinterpret_cast<rte_ipv4_hdr*>(l3);
-		ip->version_ihl = 0x45;
-		ip->total_length = rte_cpu_to_be_16(static_cast<uint16_t>(l3_payload + 20));
-		ip->packet_id = rte_cpu_to_be_16(77);
-		ip->time_to_live = 64;
-		ip->next_proto_id = k.tcp ? IPPROTO_TCP : IPPROTO_UDP;
-		ip->src_addr = rte_cpu_to_be_32(0x0a000001);
-		ip->dst_addr = rte_cpu_to_be_32(0x0a000002);
-		if (checksums)
-			ip->hdr_checksum = rte_ipv4_cksum(ip);
-	}
-	uint8_t* l4 = l3 + l3_length(k);
-	l4[1] = 10;
-	l4[3] = 20;
-	if (k.tcp) {
-		auto* tcp = reinterpret_cast<rte_tcp_hdr*>(l4);
-		tcp->sent_seq = rte_cpu_to_be_32(1000);
-		tcp->data_off = 5 << 4;
-		tcp->tcp_flags = RTE_TCP_ACK_FLAG | RTE_TCP_PSH_FLAG;
-		tcp->rx_win = 0xffff;
-	} else {
-		reinterpret_cast<rte_udp_hdr*>(l4)->dgram_len = rte_cpu_to_be_16(l3_payload);
-	}
-	if (checksums) {
-		const uint16_t sum = l4_checksum(frame, k);
-		std::memcpy(&frame[l4_checksum_at(k)], &sum, sizeof(sum));
-	}
-	return frame;
-}
-
-/* What rte_net says of a frame that arrived. */
-bool checksums_right(Frame frame, Kind k)
-{
-	uint16_t sum;
-	std::memcpy(&sum, &frame[l4_checksum_at(k)], sizeof(sum));
-	std::fill_n(&frame[l4_checksum_at(k)], 2, 0);
-	if (l4_checksum(frame, k) != sum)
-		return false;
-	return k.v6 || rte_raw_cksum(&frame[14], sizeof(rte_ipv4_hdr)) == 0xffff;
-}
-
-struct Bench {
-	explicit Bench(const PortOptions& options, const std::string& more = "",
-		       netvsp::NicConfig config = {})
-		: wire(std::make_shared<Wire>()), host(config, wire), port(host.args(more))
-	{
-		port.up(options);
-	}
-	rte_mbuf* receive(const Frame& frame)
-	{
-		wire->inject(frame);
-		rte_mbuf* m = nullptr;
-		eventually([&] { return port.rx(&m, 1) == 1; });
-		return m;
-	}
-	std::vector<Frame> send(rte_mbuf* m, size_t frames = 1)
-	{
-		EXPECT_EQ(rte_eth_tx_prepare(port.id, 0, &m, 1), 1) << rte_strerror(rte_errno);
-		EXPECT_TRUE(port.send(m));
-		EXPECT_TRUE(eventually([&] { return wire->taken_count() >= seen + frames; }));
-		std::vector<Frame> all = wire->taken();
-		all.erase(all.begin(), all.begin() + static_cast<long>(seen));
-		seen += all.size();
-		return all;
-	}
-	/* The address that the host has for the NIC. */
-	rte_ether_addr host_mac()
-	{
-		rte_ether_addr mac;
-		const netvsp::NicStats stats = host.stats();
-		std::copy(stats.mac.begin(), stats.mac.end(), mac.addr_bytes);
-		return mac;
-	}
-	std::shared_ptr<Wire> wire;
-	TestHost host;
-	Port port;
-	size_t seen = 0; /* frames that send() has returned */
-};
-
-void ask(rte_mbuf* m, Kind k, uint64_t flags)
-{
-	m->l2_len = 14;
-	m->l3_len = l3_length(k);
-	m->l4_len = k.tcp ? sizeof(rte_tcp_hdr) : sizeof(rte_udp_hdr);
-	m->ol_flags |=
-		flags | (k.v6 ? RTE_MBUF_F_TX_IPV6 : RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IP_CKSUM);
-}
-
-} // namespace
 
 TEST_F(Offloads, ReceivedChecksums)
 {
@@ -306,6 +138,105 @@ TEST_F(Offloads, LargeSends)
 		rte_eth_tx_done_cleanup(s.port.id, 0, 0);
 		return mbufs_out() == 0;
 	}));
+}
+
+/* The catalogue's check value for "123456789", so that the test's own reading of it is right. */
+static uint32_t crc32c(const uint8_t* p, size_t n)
+{
+	uint32_t crc = ~0u;
+	for (size_t i = 0; i < n; i++) {
+		crc ^= p[i];
+		for (int bit = 0; bit < 8; bit++)
+			crc = crc >> 1 ^ (crc & 1 ? 0x82f63b78u : 0);
+	}
+	return ~crc;
+}
+
+/* An SCTP packet, and `padding` bytes behind it. Without a checksum: zero. */
+static Frame sctp_packet(bool v6, uint32_t payload, uint32_t seed, bool checksum,
+			 uint32_t padding = 0)
+{
+	Frame f = packet({v6, false}, payload + 4, seed); /* 8 bytes of UDP header, 12 of SCTP */
+	const uint32_t l4 = 14 + l3_length({v6, false});
+	f[v6 ? 20 : 23] = IPPROTO_SCTP;
+	if (!v6) {
+		auto* ip = reinterpret_cast<rte_ipv4_hdr*>(&f[14]);
+		ip->hdr_checksum = 0;
+		ip->hdr_checksum = rte_ipv4_cksum(ip);
+	}
+	std::memset(&f[l4 + 4], 0, 8);
+	if (checksum) {
+		const uint32_t crc = rte_cpu_to_le_32(crc32c(&f[l4], f.size() - l4));
+		std::memcpy(&f[l4 + 8], &crc, 4);
+	}
+	f.insert(f.end(), padding, 0xee);
+	return f;
+}
+
+TEST_F(Offloads, SctpChecksums)
+{
+	ASSERT_EQ(crc32c(reinterpret_cast<const uint8_t*>("123456789"), 9), 0xe3069283u);
+	const auto mtu = std::min<uint16_t>(announced().max_mtu, 9000);
+	Bench s({.mtu = mtu,
+		 .rx_offloads = RTE_ETH_RX_OFFLOAD_SCTP_CKSUM | RTE_ETH_RX_OFFLOAD_SCATTER,
+		 .tx_offloads = RTE_ETH_TX_OFFLOAD_SCTP_CKSUM | RTE_ETH_TX_OFFLOAD_MULTI_SEGS,
+		 .pool = pools().small});
+	for (const bool v6 : {false, true})
+		for (const uint32_t payload :
+		     {0u, 1u, 7u, 100u, 1400u, mtu - 100u}) { /* and no section */
+			const Frame good =
+				sctp_packet(v6, payload, payload, true, payload == 1 ? 9 : 0);
+			const Frame bare =
+				sctp_packet(v6, payload, payload, false, payload == 1 ? 9 : 0);
+			const uint32_t l4 = 14 + l3_length({v6, false});
+			/* In one piece, in many, and cut within the checksum. */
+			for (const std::vector<uint32_t>& cut :
+			     {std::vector<uint32_t>{}, {l4 + 10}, {14, l4 - 14, 9, 2}}) {
+				std::vector<uint32_t> lengths = cut;
+				uint32_t left = static_cast<uint32_t>(bare.size());
+				for (const uint32_t n : cut)
+					left -= n;
+				lengths.push_back(left);
+				rte_mbuf* m = to_chain(bare, lengths, pools().jumbo);
+				ASSERT_NE(m, nullptr);
+				m->l2_len = 14;
+				m->l3_len = l3_length({v6, false});
+				m->ol_flags |= RTE_MBUF_F_TX_SCTP_CKSUM |
+					       (v6 ? RTE_MBUF_F_TX_IPV6 : RTE_MBUF_F_TX_IPV4);
+				rte_pktmbuf_refcnt_update(
+					m, 1); /* shared: not the driver's to change */
+				EXPECT_EQ(s.send(m).at(0), good) << v6 << " " << payload;
+				EXPECT_EQ(from_mbuf(m), bare);
+				rte_pktmbuf_free(m);
+			}
+			for (const bool right : {true, false}) {
+				Frame in = good;
+				in[l4 + 9] ^= right ? 0 : 0x40;
+				rte_mbuf* m = s.receive(in);
+				ASSERT_NE(m, nullptr);
+				EXPECT_EQ(m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK,
+					  right ? RTE_MBUF_F_RX_L4_CKSUM_GOOD
+						: RTE_MBUF_F_RX_L4_CKSUM_BAD);
+				EXPECT_EQ(m->packet_type & RTE_PTYPE_L4_MASK, RTE_PTYPE_L4_SCTP);
+				rte_pktmbuf_free(m);
+			}
+		}
+	/* An IP header that promises more than there is: nobody can say, and nobody is hurt. */
+	Frame lies = sctp_packet(false, 100, 1, true);
+	lies[16] = 0x20;
+	rte_mbuf* m = s.receive(lies);
+	ASSERT_NE(m, nullptr);
+	EXPECT_EQ(m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK, 0u);
+	rte_pktmbuf_free(m);
+	EXPECT_EQ(s.port.stats().oerrors, 0u);
+	/* Headers longer than the frame are refused. */
+	m = to_mbuf(make_frame(60, 1));
+	m->l2_len = 14;
+	m->l3_len = 40;
+	m->ol_flags |= RTE_MBUF_F_TX_SCTP_CKSUM | RTE_MBUF_F_TX_IPV6;
+	EXPECT_EQ(rte_eth_tx_prepare(s.port.id, 0, &m, 1), 0);
+	EXPECT_TRUE(s.port.send(m));
+	EXPECT_EQ(s.port.stats().oerrors, 1u);
 }
 
 /* Refused by tx_prepare with a reason, and dropped and counted by a burst. */

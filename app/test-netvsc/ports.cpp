@@ -80,8 +80,6 @@ Port::Port(const std::string& wanted)
 
 Port::~Port()
 {
-	if (!plugged_)
-		return;
 	if (id != RTE_MAX_ETHPORTS && rte_eth_dev_is_valid_port(id)) {
 		stop();
 		close();
@@ -96,6 +94,7 @@ int Port::configure(const PortOptions& options)
 	conf.rxmode.offloads = options.rx_offloads;
 	conf.txmode.offloads = options.tx_offloads;
 	conf.intr_conf.lsc = options.lsc;
+	conf.intr_conf.rxq = options.interrupts;
 	if (options.rss_types != 0) {
 		conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
 		conf.rx_adv_conf.rss_conf.rss_hf = options.rss_types;

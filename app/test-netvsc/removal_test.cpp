@@ -2,42 +2,11 @@
 /* Hosts and NICs that go away, and links that go up and down. */
 #include <atomic>
 #include <thread>
-#include <utility>
 
+#include "events.hpp"
 #include "support.hpp"
 
 namespace scenario {
-
-/* Events of a port, counted as an application would take note of them. */
-class Events {
-      public:
-	explicit Events(Port& port) : id_(port.id)
-	{
-		for (const auto event : {RTE_ETH_EVENT_INTR_RMV, RTE_ETH_EVENT_INTR_LSC})
-			EXPECT_EQ(rte_eth_dev_callback_register(id_, event, note, this), 0);
-	}
-	~Events() { off(); }
-	/** Before the port closes: ethdev keeps callbacks for the next port of that number. */
-	void off()
-	{
-		if (std::exchange(off_, true))
-			return;
-		for (const auto event : {RTE_ETH_EVENT_INTR_RMV, RTE_ETH_EVENT_INTR_LSC})
-			rte_eth_dev_callback_unregister(id_, event, note, this);
-	}
-	std::atomic<uint32_t> removals{0};
-	std::atomic<uint32_t> link_changes{0};
-
-      private:
-	static int note(uint16_t, rte_eth_event_type type, void* arg, void*)
-	{
-		auto* events = static_cast<Events*>(arg);
-		(type == RTE_ETH_EVENT_INTR_RMV ? events->removals : events->link_changes)++;
-		return 0;
-	}
-	const uint16_t id_;
-	bool off_ = false;
-};
 
 class Removal : public Scenario {
       protected:

@@ -135,6 +135,7 @@ struct PortOptions {
 	uint16_t tx_descriptors = 512;
 	rte_mempool* pool = nullptr; /**< null = normal, or jumbo where the MTU wants it */
 	bool lsc = false;
+	bool interrupts = false; /**< of receive queues */
 	uint16_t rx_queues = 1;
 	uint16_t tx_queues = 1;
 	uint64_t rss_types = 0;		   /**< RTE_ETH_RSS_*; 0 = no RSS */
@@ -148,6 +149,8 @@ class Port {
       public:
 	/** A NIC of this process has the profile of the run, if `args` names none. */
 	explicit Port(const std::string& args);
+	/** A port that is there; its device is another's. */
+	explicit Port(uint16_t existing) : id(existing), plug_result_(0) {}
 	~Port();
 	Port(const Port&) = delete;
 	Port& operator=(const Port&) = delete;

@@ -12,11 +12,16 @@ namespace {
 uint32_t checksums(uint32_t ip4, uint32_t ip6)
 {
 	uint32_t set = 0;
-	set |= (ip4 & ndis::kCapIp) != 0 ? kChecksumIp4 : 0;
-	set |= (ip4 & ndis::kCapTcp) != 0 ? kChecksumTcp4 : 0;
-	set |= (ip4 & ndis::kCapUdp) != 0 ? kChecksumUdp4 : 0;
-	set |= (ip6 & ndis::kCapTcp) != 0 ? kChecksumTcp6 : 0;
-	set |= (ip6 & ndis::kCapUdp) != 0 ? kChecksumUdp6 : 0;
+	if ((ip4 & ndis::kCapIp) != 0)
+		set |= kChecksumIp4;
+	if ((ip4 & ndis::kCapTcp) != 0)
+		set |= kChecksumTcp4;
+	if ((ip4 & ndis::kCapUdp) != 0)
+		set |= kChecksumUdp4;
+	if ((ip6 & ndis::kCapTcp) != 0)
+		set |= kChecksumTcp6;
+	if ((ip6 & ndis::kCapUdp) != 0)
+		set |= kChecksumUdp6;
 	return set;
 }
 
@@ -56,6 +61,8 @@ OffloadCapabilities parse_offload_capabilities(const uint8_t* answer, uint32_t l
 	/* Segments carry whatever TCP options and IPv6 extension headers the frame has. */
 	if ((o.lso_v2.ip6_encapsulation & ndis::kEncapsulation8023) != 0)
 		result.lso6_max = o.lso_v2.ip6_max_size;
+	result.rsc4 = o.rsc_ip4 != 0;
+	result.rsc6 = o.rsc_ip6 != 0;
 	return result;
 }
 
@@ -84,7 +91,8 @@ std::vector<uint8_t> offload_parameters(const OffloadConfig& config, uint32_t nv
 	p.udp6_checksum = checksum(kChecksumUdp6);
 	p.lso_v2_ip4 = on_off(config.lso4);
 	p.lso_v2_ip6 = on_off(config.lso6);
-	p.rsc_ip4 = p.rsc_ip6 = ndis::kSwitchOff;
+	p.rsc_ip4 = on_off(config.rsc4);
+	p.rsc_ip6 = on_off(config.rsc6);
 	std::vector<uint8_t> bytes(size);
 	std::memcpy(bytes.data(), &p, size);
 	return bytes;

@@ -28,6 +28,8 @@ struct OffloadCapabilities {
 	uint32_t rx_checksum = 0;
 	uint32_t lso4_max = 0; /**< longest TCP payload that the host segments; 0 = it does not */
 	uint32_t lso6_max = 0;
+	bool rsc4 = false; /**< joins received TCP segments */
+	bool rsc6 = false;
 	bool operator==(const OffloadCapabilities&) const = default;
 };
 
@@ -37,6 +39,8 @@ struct OffloadConfig {
 	uint32_t rx_checksum = 0;
 	bool lso4 = false;
 	bool lso6 = false;
+	bool rsc4 = false; /**< hosts want the checksums of what they join verified, too */
+	bool rsc6 = false;
 };
 
 /** What a query for the capabilities has to carry, as long as the answer may be. */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "rx.hpp"
 
+#include "ndis.hpp"
+
 namespace netvsc {
 
 using vmbus::PacketType;
@@ -145,6 +147,11 @@ bool Rx::parse_info(const uint8_t* info, uint32_t length, Frame& frame)
 				frame.hash = value;
 				frame.info |= Frame::kHash;
 				break;
+			case rndis::kPpiPacketId:
+				frame.part = static_cast<uint8_t>(value >> 8);
+				if ((frame.part & ndis::kPacketIdPart) != 0)
+					frame.info |= Frame::kPart;
+				break;
 			default: /* other information is for other guests */
 				break;
 			}
@@ -239,6 +246,18 @@ uint32_t Rx::waiting(uint32_t enough)
 	}
 	lock_.unlock();
 	return frames;
+}
+
+/* A host that has no buffers left sends nothing: what was received must be completed first. */
+bool Rx::arm()
+{
+	lock_.lock();
+	finish_burst();
+	if (pending_count_ != 0)
+		write_completions(true);
+	const bool ready = channel_.arm() || pending_count_ != 0;
+	lock_.unlock();
+	return !ready;
 }
 
 void Rx::flush_completions()

@@ -26,7 +26,7 @@ namespace netvsc {
 
 /** A received frame, in the receive buffer: valid until the packet's completion. */
 struct Frame {
-	enum Info : uint32_t { kVlan = 1, kChecksum = 2, kHash = 4 };
+	enum Info : uint32_t { kVlan = 1, kChecksum = 2, kHash = 4, kPart = 8 };
 
 	const uint8_t* data;
 	uint32_t length;
@@ -34,6 +34,8 @@ struct Frame {
 	uint32_t vlan; /**< priority [2:0], CFI [3], id [15:4] */
 	uint32_t checksum;
 	uint32_t hash;
+	/** ndis::kPacketId*: not a frame, but a part of a packet that the host made of several. */
+	uint8_t part;
 };
 
 struct RxConfig {
@@ -121,6 +123,12 @@ class Rx {
 	/** Frames in the ring, counted up to about `enough`. */
 	uint32_t waiting(uint32_t enough);
 
+	/**
+	 * The caller is about to sleep until the channel's event_fd is readable.
+	 * @return false: there is something to do already; the caller is not to sleep
+	 */
+	bool arm();
+
 	/** Gives the host its buffers back that were not yet; e.g. after frames were released. */
 	void flush_completions();
 
@@ -129,6 +137,8 @@ class Rx {
 	const RxStats& stats() const { return stats_; }
 	/** Frames may be waiting, without taking the lock. */
 	bool maybe_nonempty() const { return ring_.maybe_nonempty(); }
+	/** Moves when somebody reads the ring; without the lock. */
+	uint32_t position() const { return ring_.position(); }
 
       private:
 	static constexpr uint32_t kBounceSize = 8192; /* a packet that wraps: 1,000 ranges */

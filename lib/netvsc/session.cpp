@@ -33,6 +33,7 @@ Error Session::connect(const SessionConfig& config)
 	config_ = config;
 	info_ = {};
 	rss_enabled_ = false;
+	offload_ = {};
 	if (Error error = device_.open(config.timeout))
 		return error;
 	queues_.push_back(
@@ -121,6 +122,8 @@ Error Session::negotiate_version()
 		config.type = nvsp::kSendNdisConfig;
 		config.ndis_config.mtu = config_.mtu + kEthernetHeader;
 		config.ndis_config.capabilities = nvsp::kCap8021q;
+		if (info_.nvsp_version >= nvsp::kVersion61)
+			config.ndis_config.capabilities |= nvsp::kCapRsc;
 		if (Error error = send_message(config, 0))
 			return error;
 	}
@@ -357,8 +360,12 @@ Error Session::set_offload(const OffloadConfig& config)
 	if (info_.offload == OffloadCapabilities{})
 		return {};
 	const std::vector<uint8_t> parameters = offload_parameters(config, info_.nvsp_version);
-	return set(rndis::kOidOffloadParameters, parameters.data(),
-		   static_cast<uint32_t>(parameters.size()));
+	if (Error error = set(rndis::kOidOffloadParameters, parameters.data(),
+			      static_cast<uint32_t>(parameters.size())))
+		return error;
+	std::lock_guard lock(inbox_);
+	offload_ = config;
+	return {};
 }
 
 Error Session::set_mac(const std::array<uint8_t, 6>& mac)

@@ -68,7 +68,12 @@ struct Queue {
 
 class Session final : private ControlSink {
       public:
-	enum class Event { kLink, kVf };
+	enum class Event {
+		kLink,	  /**< up, down, or of another speed */
+		kNetwork, /**< the link stayed up, but leads elsewhere: addresses may be stale */
+		kOffload, /**< the host does no longer what set_offload() asked for */
+		kVf,
+	};
 
 	explicit Session(vmbus::Device& device);
 	~Session();
@@ -107,6 +112,22 @@ class Session final : private ControlSink {
 			queues_[0]->rx.scan(false);
 	}
 
+	/**
+	 * For a timer: as poll(), but leaves a ring alone that somebody reads. What the host says
+	 * is so noticed by the second call at the latest, although nobody receives.
+	 */
+	void tend();
+
+	/** Calls `look` while nothing of the session changes. @return false: it is busy, or ended */
+	template <class Look> bool inspect(Look&& look)
+	{
+		std::unique_lock lock(control_, std::try_to_lock);
+		if (!lock || !connected_)
+			return false;
+		look();
+		return true;
+	}
+
 	bool link_up() const { return link_up_.load(std::memory_order_relaxed); }
 	uint64_t speed_bps() const { return speed_bps_.load(std::memory_order_relaxed); }
 
@@ -128,6 +149,12 @@ class Session final : private ControlSink {
 	void on_message(const uint8_t* payload, uint32_t length) override;
 	void on_rndis(const uint8_t* message, uint32_t length) override;
 	void indication(const uint8_t* message, uint32_t length);
+	void offload_indication(const uint8_t* data, uint32_t length);
+	void tell(Event event)
+	{
+		if (on_event_)
+			on_event_(event);
+	}
 
 	Error negotiate();
 	Error negotiate_version();
@@ -167,6 +194,7 @@ class Session final : private ControlSink {
 	std::atomic<bool> link_up_{false};
 	std::atomic<uint64_t> speed_bps_{0};
 	std::mutex control_; /* one command at a time */
+	uint32_t tended_at_ = 0;
 
 	std::mutex inbox_; /* guards what follows; never held while waiting */
 	uint64_t awaited_id_ = 0;
@@ -177,6 +205,7 @@ class Session final : private ControlSink {
 	uint32_t awaited_type_ = 0;
 	bool answered_ = false;
 	bool link_indicated_ = false; /* since the last answer */
+	OffloadConfig offload_;	      /* that the host agreed to */
 	std::vector<uint8_t> answer_;
 };
 

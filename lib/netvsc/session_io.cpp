@@ -281,8 +281,8 @@ void Session::on_completion(uint64_t id, const uint8_t* payload, uint32_t length
 
 void Session::on_message(const uint8_t* payload, uint32_t length)
 {
-	if (length >= 12 && read_u32(payload) == nvsp::kSendVfAssociation && on_event_)
-		on_event_(Event::kVf);
+	if (length >= 12 && read_u32(payload) == nvsp::kSendVfAssociation)
+		tell(Event::kVf);
 }
 
 void Session::on_rndis(const uint8_t* message, uint32_t length)
@@ -309,18 +309,71 @@ void Session::on_rndis(const uint8_t* message, uint32_t length)
 
 void Session::indication(const uint8_t* message, uint32_t length)
 {
-	if (length < sizeof(rndis::IndicateStatus) - 8)
+	if (length < offsetof(rndis::IndicateStatus, buffer_length))
 		return;
 	const uint32_t status = read_u32(message + offsetof(rndis::IndicateStatus, status));
-	if (status != rndis::kStatusMediaConnect && status != rndis::kStatusMediaDisconnect)
-		return;
-	{
+	const uint8_t* data = nullptr;
+	uint32_t size = 0;
+	if (length >= sizeof(rndis::IndicateStatus)) {
+		const uint64_t at = uint64_t{read_u32(message + offsetof(rndis::IndicateStatus,
+									 buffer_offset))} +
+				    rndis::kOffsetBase;
+		size = read_u32(message + offsetof(rndis::IndicateStatus, buffer_length));
+		if (at + size > length)
+			return;
+		data = message + at;
+	}
+	switch (status) {
+	case rndis::kStatusMediaConnect:
+	case rndis::kStatusMediaDisconnect: {
 		std::lock_guard lock(inbox_);
 		link_up_.store(status == rndis::kStatusMediaConnect, std::memory_order_relaxed);
 		link_indicated_ = true;
+		break;
 	}
-	if (on_event_)
-		on_event_(Event::kLink);
+	case rndis::kStatusLinkSpeedChange:
+		if (size < 4)
+			return;
+		speed_bps_.store(uint64_t{read_u32(data)} * 100, std::memory_order_relaxed);
+		break;
+	case rndis::kStatusNetworkChange:
+		tell(Event::kNetwork);
+		return;
+	case rndis::kStatusOffloadConfig:
+		offload_indication(data, size);
+		return;
+	default:
+		return;
+	}
+	tell(Event::kLink);
+}
+
+/* Comes after each set_offload(), too, saying what was asked for. */
+void Session::offload_indication(const uint8_t* data, uint32_t length)
+{
+	const OffloadCapabilities now = parse_offload_capabilities(data, length);
+	{
+		std::lock_guard lock(inbox_);
+		if ((offload_.tx_checksum & ~now.tx_checksum) == 0 &&
+		    (offload_.rx_checksum & ~now.rx_checksum) == 0 &&
+		    (!offload_.lso4 || now.lso4_max != 0) &&
+		    (!offload_.lso6 || now.lso6_max != 0) && (!offload_.rsc4 || now.rsc4) &&
+		    (!offload_.rsc6 || now.rsc6))
+			return;
+	}
+	tell(Event::kOffload);
+}
+
+void Session::tend()
+{
+	std::unique_lock lock(control_, std::try_to_lock);
+	if (!lock || !connected_)
+		return;
+	Rx& rx = queues_[0]->rx;
+	const uint32_t position = rx.position();
+	if (position == tended_at_ && rx.maybe_nonempty())
+		rx.scan(false);
+	tended_at_ = position;
 }
 
 /*

@@ -34,6 +34,7 @@ constexpr Name kNames[size_t(Fault::kCount)] = {
 	{"bad-rx-range", 1},
 	{"bad-rx-rndis", 1},
 	{"bad-rx-ppi", 1},
+	{"bad-rx-part", 1},
 	{"bad-descriptor", 1},
 	{"bad-ring-index", 1},
 	{"keepalive", 1},

@@ -27,6 +27,7 @@
  *   bad-rx-range           a receive range lies outside the receive buffer
  *   bad-rx-rndis           a received RNDIS message has an impossible data offset and length
  *   bad-rx-ppi             a received RNDIS message has a per-packet info of size 0
+ *   bad-rx-part            a received frame claims to be a part of a packet that never began
  *   bad-descriptor         a packet's descriptor is shorter than its own header says
  *   bad-ring-index         the write index of the host-to-guest ring points outside it
  *   keepalive              the host sends an RNDIS KEEPALIVE after the filter was set
@@ -61,6 +62,7 @@ enum class Fault {
 	kBadRxRange,
 	kBadRxRndis,
 	kBadRxPpi,
+	kBadRxPart,
 	kBadDescriptor,
 	kBadRingIndex,
 	kKeepalive,

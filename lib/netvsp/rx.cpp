@@ -207,6 +207,14 @@ void Nic::rx_faults(Channel& channel)
 		header.ppi_length = sizeof(WordInfo);
 		memcpy(first + sizeof(header), &info, sizeof(info));
 	}
+	if (faults_.fire(Fault::kBadRxPart)) {
+		const uint32_t middle = ndis::kPacketIdVersion1 | uint32_t(ndis::kPacketIdPart)
+									  << 8;
+		WordInfo info{{sizeof(info), rndis::kPpiPacketId, sizeof(info.header)}, middle};
+		header.ppi_offset = sizeof(header) - rndis::kOffsetBase;
+		header.ppi_length = sizeof(info);
+		memcpy(first + sizeof(header), &info, sizeof(info));
+	}
 	memcpy(first, &header, sizeof(header));
 }
 

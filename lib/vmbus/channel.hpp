@@ -4,6 +4,8 @@
 
 #include <unistd.h>
 
+#include <atomic>
+
 #include "ring.hpp"
 
 namespace vmbus {
@@ -50,12 +52,37 @@ class Doorbell {
 };
 
 struct Channel {
+	/** The reader sleeps until event_fd is readable: signals are wanted. See arm(). */
+	std::atomic<bool> armed{false};
 	uint32_t relid = 0;
 	uint16_t subchannel_index = 0;
 	RingWriter tx; /**< guest → host */
 	RingReader rx; /**< host → guest */
 	Doorbell doorbell;
-	int event_fd = -1; /**< readable once the host signalled; -1 = the device has only one */
+	/** An eventfd: the host signalled, or wake() was called. */
+	int event_fd = -1;
+
+	/**
+	 * From now on event_fd becomes readable when a packet comes into the empty ring.
+	 * @return whether one is there already: nothing is signalled for that
+	 */
+	bool arm()
+	{
+		armed.store(true); /* before the mask: see UioDevice::take_event() */
+		rx.mask_interrupts(false);
+		return rx.nonempty_after_unmask();
+	}
+	void disarm()
+	{
+		armed.store(false);
+		rx.mask_interrupts(true);
+	}
+	/** Makes event_fd readable. */
+	void wake() const
+	{
+		const uint64_t one = 1;
+		[[maybe_unused]] const ssize_t n = ::write(event_fd, &one, sizeof(one));
+	}
 };
 
 } // namespace vmbus

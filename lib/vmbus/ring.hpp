@@ -35,6 +35,28 @@ struct PacketView {
 	uint32_t ring_length() const { return length + kFooterSize; }
 };
 
+/** For people who look for what is wrong. */
+struct RingState {
+	const void* data;
+	uint32_t size;
+	uint32_t in;
+	uint32_t out;
+	uint32_t interrupt_mask;
+	uint32_t pending_send_size;
+	bool broken;
+};
+
+inline RingState state_of(const RingControl& control, const void* data, uint32_t size, bool broken)
+{
+	return {data,
+		size,
+		load_once(&control.in),
+		load_once(&control.out),
+		load_once(&control.interrupt_mask),
+		load_once(&control.pending_send_size),
+		broken};
+}
+
 class RingReader {
       public:
 	RingReader() = default;
@@ -48,8 +70,13 @@ class RingReader {
 	bool broken() const { return broken_; }
 	uint32_t size() const { return size_; }
 
+	RingState state() const { return state_of(*control_, data_, size_, broken_); }
+
 	/** Looks at the host's index without the lock: whether a burst may find something. */
 	bool maybe_nonempty() const { return load_once(&control_->in) != load_once(&read_); }
+
+	/** How far the ring was read, without the lock. */
+	uint32_t position() const { return load_once(&read_); }
 
 	/** Takes a new look at what the host has written. @return bytes that can be read */
 	uint32_t refresh()
@@ -153,11 +180,13 @@ class RingReader {
 		return room >= pending && room - bytes_read < pending;
 	}
 
-	/** Asks the host not to signal this ring (true), or to. Then look at the ring again. */
+	/** Asks the host not to signal this ring (true), or to. */
 	void mask_interrupts(bool masked)
 	{
 		store_seq_cst(&control_->interrupt_mask, masked ? 1u : 0u);
 	}
+	/** Whether something is unread, to be asked after unmasking: no signal comes for that. */
+	bool nonempty_after_unmask() const { return load_seq_cst(&control_->in) != read_; }
 
       private:
 	uint32_t wrap(uint32_t at) const { return at >= size_ ? at - size_ : at; }
@@ -185,6 +214,8 @@ class RingWriter {
 
 	bool broken() const { return broken_; }
 	uint32_t size() const { return size_; }
+
+	RingState state() const { return state_of(*control_, data_, size_, broken_); }
 
 	/** Whether `length` more bytes fit, leaving `spare` free; looks at the host's index if not.
 	 */

@@ -6,6 +6,8 @@
 #include "uio_device.hpp"
 
 #include <fcntl.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include <thread>
 
@@ -194,6 +196,9 @@ Error UioDevice::add_channel(const SysfsChannel& info, std::shared_ptr<Mapping> 
 		return {EAGAIN, "the rings are in use"};
 	auto opened = std::make_unique<OpenedChannel>();
 	Channel& c = opened->channel;
+	c.event_fd = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (c.event_fd < 0)
+		return Error::system("eventfd");
 	const auto data_size = static_cast<uint32_t>(half - page);
 	c.relid = info.relid;
 	c.subchannel_index = info.subchannel_index;
@@ -338,6 +343,27 @@ bool UioDevice::gone() const
 	return true;
 }
 
+UioDevice::OpenedChannel::~OpenedChannel()
+{
+	if (channel.event_fd >= 0)
+		::close(channel.event_fd);
+}
+
+/*
+ * The kernel masks the ring of the channel that was signalled (hv_uio_channel_cb()), and doorbells
+ * unmask rings. A reader that arms its channel just now does so before it unmasks: either its mask
+ * is the later one, or it is seen here.
+ */
+void UioDevice::OpenedChannel::take_event()
+{
+	store_seq_cst(&receive_control->interrupt_mask, 1u);
+	if (!channel.armed.load())
+		return;
+	store_seq_cst(&receive_control->interrupt_mask, 0u);
+	if (load_seq_cst(&receive_control->in) != load_seq_cst(&receive_control->out))
+		channel.wake();
+}
+
 /*
  * After hv_uio_rescind() read() fails with EIO. The kernel unregisters the device then and frees
  * its rings although they are still mapped here (vmbus_free_ring()), or takes them out of the
@@ -354,7 +380,7 @@ bool UioDevice::take_event()
 	const ssize_t n = os_.read(fd_.get(), &count, sizeof(count));
 	if (n == sizeof(count)) {
 		for (auto& c : channels_)
-			store_seq_cst(&c->receive_control->interrupt_mask, 1u);
+			c->take_event();
 		return false;
 	}
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))

@@ -59,8 +59,9 @@ class UioDevice final : public Device {
 	/** The node's descriptor, or -1 when the device is not open. */
 	int event_fd() const { return fd_.get(); }
 	/**
-	 * Takes what made the descriptor readable; never blocks. The receive rings are masked
-	 * afterwards: whoever waits for another event unmasks its ring and looks at it again.
+	 * Takes what made the descriptor readable, which says nothing of the channel; never
+	 * blocks. Armed channels that have something to read are woken, the others stay armed.
+	 * The rings of the rest are masked afterwards.
 	 * @return whether the host took the device away
 	 */
 	bool take_event();
@@ -73,6 +74,8 @@ class UioDevice final : public Device {
 
       private:
 	struct OpenedChannel {
+		~OpenedChannel();
+		void take_event();
 		Channel channel;
 		std::shared_ptr<Mapping> rings;
 		RingControl* receive_control = nullptr;

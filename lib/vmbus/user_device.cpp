@@ -144,6 +144,14 @@ void UserDevice::close()
 	free_region(receive_);
 	free_region(control_);
 	open_ = false;
+	/* VMBus wants channels closed before they are released. */
+	std::lock_guard lock(offers_mutex_);
+	std::erase_if(subchannels_, [this](Subchannel& s) {
+		s.opened = false;
+		if (s.rescinded)
+			connection_->release_relid(s.offer.relid);
+		return s.rescinded;
+	});
 }
 
 Error UserDevice::limit_receive_buffer(size_t size)
@@ -165,9 +173,11 @@ Error UserDevice::open_subchannel(uint16_t index, Milliseconds timeout, Channel*
 		OfferChannel offer{};
 		{
 			std::lock_guard lock(offers_mutex_);
-			for (const OfferChannel& o : subchannel_offers_)
-				if (o.subchannel_index == index)
-					offer = o;
+			for (Subchannel& s : subchannels_)
+				if (s.offer.subchannel_index == index && !s.rescinded) {
+					offer = s.offer;
+					s.opened = true;
+				}
 		}
 		if (offer.relid != 0) {
 			if (Error error = open_channel(offer))
@@ -200,9 +210,9 @@ void UserDevice::release()
 {
 	{
 		std::lock_guard lock(offers_mutex_);
-		for (const OfferChannel& o : subchannel_offers_)
-			connection_->release_relid(o.relid);
-		subchannel_offers_.clear();
+		for (const Subchannel& s : subchannels_)
+			connection_->release_relid(s.offer.relid);
+		subchannels_.clear();
 	}
 	connection_->release_relid(offer_.relid);
 }
@@ -210,14 +220,18 @@ void UserDevice::release()
 void UserDevice::add_subchannel(const OfferChannel& offer)
 {
 	std::lock_guard lock(offers_mutex_);
-	subchannel_offers_.push_back(offer);
+	subchannels_.push_back({offer});
 }
 
 bool UserDevice::drop_subchannel(uint32_t relid)
 {
 	std::lock_guard lock(offers_mutex_);
-	return std::erase_if(subchannel_offers_,
-			     [relid](const OfferChannel& o) { return o.relid == relid; }) > 0;
+	for (Subchannel& s : subchannels_)
+		if (s.offer.relid == relid && s.opened)
+			return s.rescinded = true;
+	std::erase_if(subchannels_,
+		      [relid](const Subchannel& s) { return s.offer.relid == relid; });
+	return false;
 }
 
 } // namespace vmbus::user

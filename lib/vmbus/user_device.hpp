@@ -46,7 +46,10 @@ class UserDevice final : public Device {
 	void release();
 	/** A subchannel of this device was offered. */
 	void add_subchannel(const OfferChannel& offer);
-	/** @return whether `relid` is a subchannel of this device; it is forgotten */
+	/**
+	 * The host took a channel back that is not the primary of any device.
+	 * @return whether this device has it open, and releases it when it closes
+	 */
 	bool drop_subchannel(uint32_t relid);
 
       private:
@@ -55,6 +58,11 @@ class UserDevice final : public Device {
 		std::shared_ptr<SharedMemory> memory;
 		uint64_t gpa = 0;
 		uint32_t relid = 0;
+	};
+	struct Subchannel {
+		OfferChannel offer;
+		bool opened = false;
+		bool rescinded = false; /* while it was open */
 	};
 	struct OpenedChannel {
 		Channel channel;
@@ -79,7 +87,7 @@ class UserDevice final : public Device {
 	std::vector<std::unique_ptr<OpenedChannel>> channels_;
 
 	std::mutex offers_mutex_;
-	std::vector<OfferChannel> subchannel_offers_;
+	std::vector<Subchannel> subchannels_;
 };
 
 } // namespace vmbus::user

@@ -57,9 +57,9 @@ def ping(log: Path, count: int, **more: str) -> Result:
                   f"{average:.3f} ms round trip", f"testpmd exit {code}" if code else "")
 
 
-def transfer(log: Path, spaces: Sequence[Namespace], size: int, show: Callable[[str], None],
-             timeout: float) -> tuple[bool, float]:
-    """Random data by TCP from the first namespace to the second. @return whether it came whole, bytes per second"""
+def transfer(log: Path, spaces: Sequence[Namespace], size: int, show: Callable[[str], None] = lambda _: None,
+             timeout: float = 180) -> Result:
+    """A TCP transfer from the first namespace to the second, which has 198.18.0.2."""
     def end(number: int, *arguments: str) -> Process:
         return Process(spaces[number].inside("python3", str(TRANSFER), arguments[0], "198.18.0.2", "5001",
                                              *arguments[1:]), log.with_suffix(f".{arguments[0]}.log"))
@@ -78,20 +78,22 @@ def transfer(log: Path, spaces: Sequence[Namespace], size: int, show: Callable[[
                 if time.monotonic() > deadline:
                     receiver.fail(f"only {moved} of {size} bytes came within {timeout:.0f} s")
             other = sender.wait_for(r"^done (\d+) [\d.]+ (\w+)", 20)
-    return (line[4].strip(), moved, int(other[1])) == (other[2], size, size), moved / seconds
+    equal = (line[4].strip(), moved, int(other[1])) == (other[2], size, size)
+    return Result(equal, "SHA-256 equal" if equal else "SHA-256 DIFFERS", f"{moved / seconds / 1e6:.0f} MB/s")
 
 
-def tcp(log: Path, size: int, show: Callable[[str], None] = lambda _: None, timeout: float = 180, **more: str) -> Result:
+def tcp(log: Path, size: int, show: Callable[[str], None] = lambda _: None, **more: str) -> Result:
     """A TCP transfer from namespace to namespace, forwarded by testpmd between two ports."""
     with tap_testpmd(log, ENDS, "io", **more) as (testpmd, spaces):
-        equal, rate = transfer(log, spaces, size, show, timeout)
+        result = transfer(log, spaces, size, show)
         dropped = testpmd.stop().get("TX-dropped", 0)
         code = testpmd.quit()
-    return Result(equal and code == 0, "SHA-256 equal" if equal else "SHA-256 DIFFERS", f"{rate / 1e6:.0f} MB/s",
-                  (f"testpmd exit {code} " if code else "") + (f"{dropped} frames dropped, sent again" if dropped else ""))
+    result.ok &= code == 0
+    result.note = (f"testpmd exit {code} " if code else "") + (f"{dropped} frames dropped, sent again" if dropped else "")
+    return result
 
 
-def tso(log: Path, size: int, show: Callable[[str], None] = lambda _: None, timeout: float = 300, **more: str) -> Result:
+def tso(log: Path, size: int, show: Callable[[str], None] = lambda _: None, **more: str) -> Result:
     """The same with all that TCP can leave to others: the sender's kernel hands large frames without checksums to its TAP,
     the host cuts them to the jumbo frames that they stand for, testpmd verifies and makes checksums by offload and sends
     large sends of ordinary segments, which the host passes on whole to a TAP of the usual MTU."""
@@ -109,7 +111,7 @@ def tso(log: Path, size: int, show: Callable[[str], None] = lambda _: None, time
             counter.wait_for("^counting", 20)
         spaces[0].set_mtu(9000)
         spaces[1].advertise_mss(8960)
-        equal, rate = transfer(log, spaces, size, show, timeout)
+        result = transfer(log, spaces, size, show, timeout=300)
         seen = []
         for counter in counters:
             counter.signal(signal.SIGTERM)
@@ -118,13 +120,13 @@ def tso(log: Path, size: int, show: Callable[[str], None] = lambda _: None, time
         errors = {f"{name} in namespace {i}": value for i, space in enumerate(spaces)
                   for name, value in space.counters("TcpInCsumErrors", "IpInHdrErrors", "TcpInErrs").items() if value}
         code = testpmd.command("stop") and testpmd.quit()
-    note = f"{seen[1][1]} of {seen[1][0]} frames beyond the MTU, the longest of {seen[1][2]} bytes"
+    result.note = f"{seen[1][1]} of {seen[1][0]} frames beyond the MTU, the longest of {seen[1][2]} bytes"
     if errors:
-        note += f"; {errors}"
+        result.note += f"; {errors}"
     if code:
-        note += f"; testpmd exit {code}"
-    good = equal and not errors and code == 0 and seen[1][1] > 0
-    return Result(good, "SHA-256 equal" if equal else "SHA-256 DIFFERS", f"{rate / 1e6:.0f} MB/s", note)
+        result.note += f"; testpmd exit {code}"
+    result.ok &= not errors and code == 0 and seen[1][1] > 0
+    return result
 
 
 def wait_for_frames(path: Path, count: int, timeout: float) -> list[bytes]:

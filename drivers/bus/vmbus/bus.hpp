@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <string>
 
@@ -25,7 +26,8 @@ struct BusDevice {
 	std::string args;	      /**< "key=value,..." for the driver */
 	Milliseconds timeout{60000};  /**< of each command to the host */
 	const Driver* driver = nullptr;
-	void* driver_data = nullptr;
+	bool attached = false;			  /**< a driver took it */
+	std::atomic<void*> driver_data = nullptr; /**< null again once the driver let go */
 };
 
 /** A driver of one class of devices. */

@@ -215,6 +215,17 @@ Error probe_local(Emulated& emulated, const Arguments& args)
 	return error;
 }
 
+/* Of a host's NICs, the first has the vdev's name, the others that and a number. */
+std::string free_name(rte_vdev_device* vdev)
+{
+	const std::string base = rte_vdev_device_name(vdev);
+	std::string name = base;
+	uint16_t port;
+	for (int n = 1; rte_eth_dev_get_port_by_name(name.c_str(), &port) == 0; n++)
+		name = base + "_" + std::to_string(n);
+	return name;
+}
+
 Error probe_socket(Emulated& emulated, const Arguments& args)
 {
 	std::shared_ptr<user::Connection> connection;
@@ -226,15 +237,17 @@ Error probe_socket(Emulated& emulated, const Arguments& args)
 	const auto offers = emulated.link->offers();
 	if (offers.empty())
 		return {ENODEV, "the host at " + args.socket + " offers no NIC"};
-	uint32_t n = 0;
-	for (const user::OfferChannel& offer : offers) {
-		std::string name = rte_vdev_device_name(emulated.vdev);
-		if (n++ != 0)
-			name += "_" + std::to_string(n - 1);
-		if (Error error = emulated.link->attach(offer, args.sizes,
-							make_device(emulated.vdev, args, name)))
+	const auto attach = [&link = *emulated.link, vdev = emulated.vdev,
+			     args](const user::OfferChannel& offer) {
+		return link.attach(offer, args.sizes, make_device(vdev, args, free_name(vdev)));
+	};
+	for (const user::OfferChannel& offer : offers)
+		if (Error error = attach(offer))
 			return error;
-	}
+	emulated.link->follow_offers([attach](const user::OfferChannel& offer) {
+		if (Error error = attach(offer))
+			VMBUS_LOG(ERR, "a NIC that the host added: %s", error.what.c_str());
+	});
 	return {};
 }
 

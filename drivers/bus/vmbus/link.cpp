@@ -10,6 +10,9 @@
 
 namespace vmbus::bus {
 
+/* How often ports of devices that are gone are looked at for having been closed. */
+static constexpr uint64_t kReapUs = 20000;
+
 Link::Link(std::shared_ptr<user::Connection> connection) : connection_(std::move(connection)) {}
 
 Error Link::create(std::shared_ptr<user::Connection> connection, std::unique_ptr<Link>& out)
@@ -68,18 +71,19 @@ void Link::on_readable(void* arg)
 
 void Link::take_events()
 {
-	bool gone = false;
+	bool news = false;
 	for (const user::Event& event : connection_->take_events()) {
 		std::lock_guard lock(mutex_);
 		const auto mark = [&](BusDevice& device) {
 			user_device(device).mark_rescinded();
 			gone_.push_back(&device);
-			gone = true;
+			news = true;
 		};
 		switch (event.kind) {
 		case user::Event::kOffer:
 			if (event.offer.subchannel_index == 0) {
 				offers_.push_back(event.offer);
+				news |= adopt_ != nullptr;
 				break;
 			}
 			for (auto& device : devices_)
@@ -97,8 +101,8 @@ void Link::take_events()
 			break;
 		}
 	}
-	if (gone)
-		schedule_gone();
+	if (news)
+		schedule();
 }
 
 template <class Mark> void Link::rescinded(uint32_t relid, Mark&& mark)
@@ -109,33 +113,90 @@ template <class Mark> void Link::rescinded(uint32_t relid, Mark&& mark)
 			return;
 		}
 	for (auto& device : devices_)
-		user_device(*device).drop_subchannel(relid);
+		if (user_device(*device).drop_subchannel(relid))
+			return;
 	std::erase_if(offers_, [&](const auto& o) { return o.relid == relid; });
 	connection_->release_relid(relid);
 }
 
 /* Applications are told on the interrupt thread, where no lock of anybody's is held. */
-void Link::schedule_gone()
+void Link::schedule(uint64_t us)
 {
-	if (rte_eal_alarm_set(1, on_alarm, this) != 0)
-		VMBUS_LOG(ERR, "cannot tell the application that a device is gone");
+	if (rte_eal_alarm_set(us, on_alarm, this) != 0)
+		VMBUS_LOG(ERR, "cannot tell the application what the host did");
 }
 
 void Link::on_alarm(void* arg)
 {
 	auto* link = static_cast<Link*>(arg);
+	link->tell_gone();
+	if (link->reap())
+		link->schedule(kReapUs);
+	link->adopt_offers();
+}
+
+void Link::tell_gone()
+{
 	for (;;) {
 		BusDevice* device;
 		{
-			std::lock_guard lock(link->mutex_);
-			if (link->gone_.empty())
+			std::lock_guard lock(mutex_);
+			if (gone_.empty())
 				return;
-			device = link->gone_.back();
-			link->gone_.pop_back();
+			device = gone_.back();
+			gone_.pop_back();
 		}
 		VMBUS_LOG(NOTICE, "%s: the device is gone", device->name.c_str());
 		device->driver->gone(*device);
 	}
+}
+
+/*
+ * A device that is gone goes when the application closed its port: only then may the host offer it
+ * again. @return whether there are such ports still
+ */
+bool Link::reap()
+{
+	for (;;) {
+		std::unique_ptr<BusDevice> device;
+		{
+			std::lock_guard lock(mutex_);
+			const auto is_gone = [](const auto& d) {
+				return d->attached && d->device->gone();
+			};
+			const auto it =
+				std::find_if(devices_.begin(), devices_.end(), [&](const auto& d) {
+					return is_gone(d) && d->driver_data == nullptr;
+				});
+			if (it == devices_.end())
+				return std::any_of(devices_.begin(), devices_.end(), is_gone);
+			device = std::move(*it);
+			devices_.erase(it);
+			std::erase(gone_, device.get());
+		}
+		remove(std::move(device));
+	}
+}
+
+void Link::follow_offers(std::function<void(const user::OfferChannel&)> adopt)
+{
+	std::lock_guard lock(mutex_);
+	adopt_ = std::move(adopt);
+	if (!offers_.empty())
+		schedule();
+}
+
+void Link::adopt_offers()
+{
+	std::vector<user::OfferChannel> fresh;
+	{
+		std::lock_guard lock(mutex_);
+		if (adopt_ == nullptr)
+			return;
+		fresh = offers_;
+	}
+	for (const user::OfferChannel& offer : fresh)
+		adopt_(offer);
 }
 
 std::vector<user::OfferChannel> Link::offers()
@@ -177,9 +238,11 @@ Error Link::attach(const user::OfferChannel& offer, const user::BufferSizes& siz
 		devices_.push_back(std::move(device));
 	}
 	const int rc = driver->probe(*d);
-	if (rc == 0)
-		return {};
 	std::lock_guard lock(mutex_);
+	if (rc == 0) {
+		d->attached = true;
+		return {};
+	}
 	std::erase(gone_, d);
 	std::erase_if(devices_, [d](const auto& other) { return other.get() == d; });
 	offers_.push_back(offer);
@@ -219,8 +282,8 @@ void Link::settle_alarm()
 {
 	rte_eal_alarm_cancel(on_alarm, this); /* waits, unless this is called by the alarm */
 	std::lock_guard lock(mutex_);
-	if (!gone_.empty())
-		schedule_gone();
+	if (!gone_.empty() || (adopt_ != nullptr && !offers_.empty()))
+		schedule();
 }
 
 bool Link::has_devices()

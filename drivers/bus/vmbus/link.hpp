@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <functional>
 #include <mutex>
 #include <vector>
 
@@ -27,6 +28,9 @@ class Link {
 	/** Waits for the offer of a device. */
 	Error wait_for_offer(const Guid& instance, user::OfferChannel& offer);
 
+	/** From now on `adopt` gets what the host offers, on EAL's interrupt thread. */
+	void follow_offers(std::function<void(const user::OfferChannel&)> adopt);
+
 	/** Hands an offered device to its driver. `device` (but its member) is filled in. */
 	Error attach(const user::OfferChannel& offer, const user::BufferSizes& sizes,
 		     std::unique_ptr<BusDevice> device);
@@ -40,8 +44,11 @@ class Link {
 	explicit Link(std::shared_ptr<user::Connection> connection);
 	void take_events();
 	template <class Mark> void rescinded(uint32_t relid, Mark&& mark);
-	void schedule_gone();
+	void schedule(uint64_t us = 1);
 	void settle_alarm();
+	void tell_gone();
+	bool reap();
+	void adopt_offers();
 	static void on_readable(void* arg);
 	static void on_alarm(void* arg);
 	void remove(std::unique_ptr<BusDevice> device);
@@ -58,6 +65,7 @@ class Link {
 	std::vector<user::OfferChannel> offers_;
 	std::vector<std::unique_ptr<BusDevice>> devices_;
 	std::vector<BusDevice*> gone_; /* the application is yet to be told */
+	std::function<void(const user::OfferChannel&)> adopt_;
 };
 
 } // namespace vmbus::bus

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <optional>
 #include <vector>
 
 #include "log.hpp"
@@ -23,12 +24,12 @@ struct RealDevice {
 	bool blocked = false;
 
 	/* while a driver has it */
-	BusDevice bus_device;
+	std::optional<BusDevice> bus_device;
 	rte_intr_handle* interrupt = nullptr;
 
 	vmbus::uio::UioDevice& uio()
 	{
-		return static_cast<vmbus::uio::UioDevice&>(*bus_device.device);
+		return static_cast<vmbus::uio::UioDevice&>(*bus_device->device);
 	}
 	bool probed() const { return eal.driver != nullptr; }
 };
@@ -122,7 +123,7 @@ Error make_control_memory(int numa_node, Region& region, uint64_t& gpa)
 /* Applications are told on the interrupt thread, where no lock of anybody's is held. */
 void on_alarm(void* arg)
 {
-	BusDevice& device = static_cast<RealDevice*>(arg)->bus_device;
+	BusDevice& device = *static_cast<RealDevice*>(arg)->bus_device;
 	VMBUS_LOG(NOTICE, "%s: the host took the device away", device.name.c_str());
 	device.driver->gone(device); /* may unplug it */
 }
@@ -175,7 +176,7 @@ Error check_environment()
 
 void release(RealDevice& device)
 {
-	device.bus_device = {};
+	device.bus_device.reset();
 	rte_intr_instance_free(device.interrupt);
 	device.interrupt = nullptr;
 	device.eal.driver = nullptr;
@@ -189,7 +190,7 @@ Error attach(RealDevice& device)
 			"no driver for devices of class " + to_string(device.info.class_id)};
 	if (Error error = check_environment())
 		return error;
-	BusDevice& b = device.bus_device;
+	BusDevice& b = device.bus_device.emplace();
 	b.parent = &device.eal;
 	b.name = device.name;
 	b.driver = driver;
@@ -223,8 +224,8 @@ int probe_one(RealDevice& device)
 		return 0;
 	}
 	VMBUS_LOG(ERR, "%s: %s", device.name.c_str(), error.what.c_str());
-	if (device.bus_device.device != nullptr)
-		device.bus_device.device->close();
+	if (device.bus_device && device.bus_device->device != nullptr)
+		device.bus_device->device->close();
 	rte_eal_alarm_cancel(on_alarm, &device);
 	release(device);
 	return -error.code;
@@ -237,7 +238,7 @@ void detach(RealDevice& device)
 	/* First, that nobody tells the application of the device while it goes. */
 	stop_events(device);
 	rte_eal_alarm_cancel(on_alarm, &device); /* waits, unless this is called by the alarm */
-	BusDevice& b = device.bus_device;
+	BusDevice& b = *device.bus_device;
 	b.driver->remove(b);
 	b.device->close();
 	release(device);

@@ -6,6 +6,8 @@ namespace netvsc {
 
 using vmbus::Error;
 
+static constexpr uint64_t kTickUs = 100000;
+
 Error apply_filter(Port& port)
 {
 	const rte_eth_dev_data& data = *port.ethdev->data;
@@ -90,16 +92,21 @@ int mac_addr_set(rte_eth_dev* dev, rte_ether_addr* mac)
 	return 0;
 }
 
-int fw_version_get(rte_eth_dev* dev, char* text, size_t size)
+std::string version_text(const HostInfo& host)
 {
-	const HostInfo& host = port_of(dev).session.info();
 	/* Versions 1 and 2 are numbers of their own; later ones are major and minor. */
 	const uint32_t v = host.nvsp_version;
 	const uint32_t major = v == nvsp::kVersion1 ? 1 : v == nvsp::kVersion2 ? 2 : v >> 16;
 	const uint32_t minor = v >= nvsp::kVersion4 ? v & 0xffff : 0;
-	const int length = std::snprintf(text, size, "NVSP %u.%u, NDIS %u.%u", major, minor,
-					 host.ndis_major, host.ndis_minor);
-	const size_t needed = static_cast<size_t>(length) + 1;
+	return "NVSP " + std::to_string(major) + "." + std::to_string(minor) + ", NDIS " +
+	       std::to_string(host.ndis_major) + "." + std::to_string(host.ndis_minor);
+}
+
+int fw_version_get(rte_eth_dev* dev, char* text, size_t size)
+{
+	const std::string version = version_text(port_of(dev).session.info());
+	std::snprintf(text, size, "%s", version.c_str());
+	const size_t needed = version.size() + 1;
 	return size < needed ? static_cast<int>(needed) : 0;
 }
 
@@ -137,25 +144,75 @@ int link_update(rte_eth_dev* dev, int)
 	return rte_eth_linkstatus_set(dev, &link);
 }
 
+/* The application may have closed the port while it was told something. */
+static bool is_open(const Port& port, const rte_eth_dev* dev)
+{
+	return __atomic_load_n(&dev->process_private, __ATOMIC_ACQUIRE) == &port;
+}
+
+static void tell_link(Port& port)
+{
+	if (port.ethdev->data->dev_conf.intr_conf.lsc != 0)
+		rte_eth_dev_callback_process(port.ethdev, RTE_ETH_EVENT_INTR_LSC, nullptr);
+}
+
+/* A link that leads elsewhere is one that went down and came up again. */
+static void tell_network(Port& port)
+{
+	rte_eth_link link{};
+	link.link_duplex = RTE_ETH_LINK_FULL_DUPLEX;
+	{
+		std::lock_guard lock(port.link_lock);
+		rte_eth_linkstatus_set(port.ethdev, &link);
+	}
+	tell_link(port);
+}
+
 /* On the interrupt thread: callbacks of the application may do as they like here. */
 static void on_alarm(void* arg)
 {
 	Port& port = *static_cast<Port*>(arg);
-	link_update(port.ethdev, 0);
-	if (port.ethdev->data->dev_conf.intr_conf.lsc != 0)
-		rte_eth_dev_callback_process(port.ethdev, RTE_ETH_EVENT_INTR_LSC, nullptr);
+	rte_eth_dev* dev = port.ethdev;
+	const uint32_t events = port.events.exchange(0);
+	const auto has = [events](Session::Event e) {
+		return (events >> static_cast<uint32_t>(e) & 1) != 0;
+	};
+	if (has(Session::Event::kOffload)) {
+		NETVSC_LOG(WARNING,
+			   "%s: the host does no longer all offloads that were configured: the "
+			   "port must be reset",
+			   port.name().c_str());
+		rte_eth_dev_callback_process(dev, RTE_ETH_EVENT_INTR_RESET, nullptr);
+	}
+	if (has(Session::Event::kNetwork) && is_open(port, dev))
+		tell_network(port);
+	if ((has(Session::Event::kNetwork) || has(Session::Event::kLink)) && is_open(port, dev)) {
+		link_update(dev, 0);
+		tell_link(port);
+	}
+}
+
+/* What the host says on a channel that nobody polls must be heard: keepalives, and the link. */
+static void on_tick(void* arg)
+{
+	Port& port = *static_cast<Port*>(arg);
+	port.session.tend();
+	if (!port.gone)
+		rte_eal_alarm_set(kTickUs, on_tick, &port);
 }
 
 void watch_session(Port& port)
 {
 	port.session.set_on_event([&port](Session::Event event) {
-		if (event == Session::Event::kLink)
-			rte_eal_alarm_set(1, on_alarm, &port);
+		port.events.fetch_or(1u << static_cast<uint32_t>(event));
+		rte_eal_alarm_set(1, on_alarm, &port);
 	});
+	rte_eal_alarm_set(kTickUs, on_tick, &port);
 }
 
 void unwatch_session(Port& port)
 {
+	rte_eal_alarm_cancel(on_tick, &port);
 	port.session.set_on_event(nullptr);
 	rte_eal_alarm_cancel(on_alarm, &port);
 }
@@ -164,10 +221,10 @@ void device_gone(Port& port)
 {
 	rte_eth_dev* dev = port.ethdev;
 	port.gone = true;
+	wake_sleepers(port);
 	link_update(dev, 0);
 	rte_eth_dev_callback_process(dev, RTE_ETH_EVENT_INTR_LSC, nullptr);
-	/* The application may have closed the port while it was told: it knows, then. */
-	if (__atomic_load_n(&dev->process_private, __ATOMIC_ACQUIRE) == &port)
+	if (is_open(port, dev)) /* else it knows */
 		rte_eth_dev_callback_process(dev, RTE_ETH_EVENT_INTR_RMV, nullptr);
 }
 

@@ -2,7 +2,7 @@
 /* A port's life: probe, configure, start, stop, close. */
 #include <mutex>
 
-#include "hold_mbuf.hpp"
+#include "lro.hpp"
 #include "netvsc.hpp"
 #include "vmbus/guid.hpp"
 
@@ -46,6 +46,7 @@ static int info_get(rte_eth_dev* dev, rte_eth_dev_info* info)
 	info->max_mtu = port.session.info().nvsp_version >= nvsp::kVersion2 ? kMaxMtu : 1500;
 	info->min_rx_bufsize = 64;
 	info->max_rx_pktlen = info->max_mtu + kEthernetHeader + kVlanTag;
+	info->max_lro_pkt_size = kMaxJoined;
 	const RssCapabilities& rss = port.session.info().rss;
 	info->max_rx_queues = info->max_tx_queues = static_cast<uint16_t>(rss.queues);
 	info->reta_size = static_cast<uint16_t>(rss.table_size);
@@ -96,7 +97,9 @@ static int start(rte_eth_dev* dev)
 	select_burst_functions(port);
 	start_queues(port);
 	port.running = true;
-	error = apply_rss(port);
+	error = open_interrupts(port);
+	if (!error)
+		error = apply_rss(port);
 	if (!error)
 		error = apply_offloads(port);
 	if (!error)
@@ -106,6 +109,7 @@ static int start(rte_eth_dev* dev)
 	if (error) {
 		port.running = false;
 		stop_queues(port);
+		close_interrupts(port);
 		return failed(port, "start", error);
 	}
 	link_update(dev, 0);
@@ -117,6 +121,7 @@ static int stop(rte_eth_dev* dev)
 	Port& port = port_of(dev);
 	port.running = false;
 	stop_queues(port);
+	close_interrupts(port);
 	link_update(dev, 0);
 	if (port.gone || !port.session.connected())
 		return 0;
@@ -131,8 +136,7 @@ static int stop(rte_eth_dev* dev)
 		return 0;
 	}
 	for (uint16_t i = 0; i < dev->data->nb_rx_queues; i++)
-		if (RxQueue* q = rx_queue(*dev->data, i); q->rx != nullptr)
-			q->rx->discard(drop_hold);
+		discard(*rx_queue(*dev->data, i));
 	return 0;
 }
 
@@ -157,16 +161,20 @@ static int close(rte_eth_dev* dev)
 	if (port == nullptr)
 		return 0;
 	unwatch_session(*port);
+	telemetry_remove(*port);
 	drop_pipelines(*port);
 	for (uint16_t i = 0; i < dev->data->nb_rx_queues; i++)
 		rx_queue_release(dev, i);
 	for (uint16_t i = 0; i < dev->data->nb_tx_queues; i++)
 		tx_queue_release(dev, i);
+	dev->intr_handle = nullptr;
+	rte_intr_instance_free(port->interrupts);
 	dev->data->mac_addrs = nullptr; /* part of the port */
 	dev->data->dev_private = nullptr;
 	dev->process_private = nullptr;
-	port->bus_device.driver_data = nullptr;
+	BusDevice& device = port->bus_device;
 	delete port;
+	device.driver_data = nullptr; /* the bus may drop the device at once */
 	return 0;
 }
 
@@ -188,6 +196,8 @@ static constexpr eth_dev_ops make_ops()
 	ops.rx_queue_stop = rx_queue_stop;
 	ops.tx_queue_start = tx_queue_start;
 	ops.tx_queue_stop = tx_queue_stop;
+	ops.rx_queue_intr_enable = rx_interrupt_enable;
+	ops.rx_queue_intr_disable = rx_interrupt_disable;
 	ops.rxq_info_get = rxq_info_get;
 	ops.txq_info_get = txq_info_get;
 	ops.rx_burst_mode_get = rx_burst_mode_get;
@@ -245,6 +255,7 @@ static int probe(BusDevice& device)
 	dev->data->numa_node = device.device->numa_node();
 	device.driver_data = port.get();
 	watch_session(*port);
+	telemetry_add(*port);
 	NETVSC_LOG(INFO, "%s: NVSP 0x%x, NDIS %u.%u, MTU %u, %u send sections of %u bytes",
 		   device.name.c_str(), info.nvsp_version, info.ndis_major, info.ndis_minor,
 		   info.mtu, info.section_count, info.section_size);
@@ -255,7 +266,7 @@ static int probe(BusDevice& device)
 
 static void remove(BusDevice& device)
 {
-	auto* port = static_cast<Port*>(device.driver_data);
+	auto* port = static_cast<Port*>(device.driver_data.load());
 	if (port == nullptr)
 		return; /* the application closed the port already */
 	const uint16_t id = port->ethdev->data->port_id;
@@ -265,7 +276,7 @@ static void remove(BusDevice& device)
 
 static void gone(BusDevice& device)
 {
-	auto* port = static_cast<Port*>(device.driver_data);
+	auto* port = static_cast<Port*>(device.driver_data.load());
 	if (port != nullptr)
 		device_gone(*port);
 }

@@ -51,10 +51,14 @@ struct alignas(64) RxQueue {
 	uint32_t copybreak = 0;
 	uint32_t wanted = 0;	 /**< Frame::Info that the application asked for */
 	uint32_t ptype_mask = 0; /**< RTE_PTYPE_* to look for; 0 = none */
+	bool verify_sctp = false;
 	uint16_t stash_count = 0;
 	uint16_t port_id = 0;
 	uint64_t no_mbuf = 0;
-	uint64_t too_long = 0;		 /**< frames dropped because they do not fit an mbuf */
+	uint64_t too_long = 0;	    /**< frames dropped because they fit no mbuf or no packet */
+	rte_mbuf* joined = nullptr; /**< parts of a packet whose last one is yet to come */
+	rte_mbuf* joined_last = nullptr; /**< last segment of it */
+	uint64_t merged = 0;		 /**< frames that are not packets of their own */
 	const uint8_t* buffer = nullptr; /**< the receive buffer, for external mbufs */
 	rte_iova_t buffer_iova = RTE_BAD_IOVA;
 	rte_mbuf* stash[64]; /**< allocated in bulk, not yet used */
@@ -69,6 +73,7 @@ struct alignas(64) RxQueue {
 	RxStats base;	       /**< at the last reset */
 	uint64_t no_mbuf_base = 0;
 	uint64_t too_long_base = 0;
+	uint64_t merged_base = 0;
 };
 
 struct alignas(64) TxQueue {
@@ -122,7 +127,10 @@ struct Port {
 	bool mac_changed = false;	  /**< by the application: again after each connect */
 	std::atomic<bool> gone{false};	  /**< read by every burst */
 	std::atomic<bool> running{false}; /**< from start to stop */
-	std::mutex link_lock;		  /**< one link_update() at a time */
+	std::atomic<uint32_t> events{0}; /**< bits of Session::Event that the application is told */
+	std::mutex link_lock; /**< one link_update() at a time; and the interrupts' descriptors */
+	rte_intr_handle* interrupts =
+		nullptr; /**< of the receive queues, once they were asked for */
 	const std::string& name() const { return bus_device.name; }
 	SessionConfig session_config(uint32_t mtu) const
 	{
@@ -169,6 +177,9 @@ bool drain(TxQueue& queue, vmbus::Milliseconds timeout);
 /** How long the host may take to read what was sent before a queue or the port stops. */
 inline constexpr vmbus::Milliseconds kDrainTimeout{2000};
 
+/** Drops the frames that wait, of which nobody will ask. */
+void discard(RxQueue& queue);
+
 /* queue_state.cpp */
 int rx_queue_start(rte_eth_dev* dev, uint16_t id);
 int rx_queue_stop(rte_eth_dev* dev, uint16_t id);
@@ -195,6 +206,16 @@ uint16_t tx_prepare(void* queue, rte_mbuf** mbufs, uint16_t count);
 /** Frame::Info that receive queues need for these RTE_ETH_RX_OFFLOAD_*. */
 uint32_t wanted_info(uint64_t offloads);
 
+/* interrupt.cpp */
+/** Makes the queues' descriptors known to ethdev, if the application wants receive interrupts. */
+vmbus::Error open_interrupts(Port& port);
+/** The descriptors are about to be closed, or the port stops. */
+void close_interrupts(Port& port);
+/** Wakes whoever sleeps on a queue: the port is gone. */
+void wake_sleepers(Port& port);
+int rx_interrupt_enable(rte_eth_dev* dev, uint16_t id);
+int rx_interrupt_disable(rte_eth_dev* dev, uint16_t id);
+
 /* rss.cpp */
 /** RTE_ETH_RSS_* of a host's hash types. */
 uint64_t rss_types_of(uint32_t hash_types);
@@ -219,6 +240,7 @@ int allmulticast_enable(rte_eth_dev* dev);
 int allmulticast_disable(rte_eth_dev* dev);
 int mtu_set(rte_eth_dev* dev, uint16_t mtu);
 int mac_addr_set(rte_eth_dev* dev, rte_ether_addr* mac);
+std::string version_text(const HostInfo& host);
 int fw_version_get(rte_eth_dev* dev, char* text, size_t size);
 const uint32_t* supported_ptypes_get(rte_eth_dev* dev);
 int ptypes_set(rte_eth_dev* dev, uint32_t mask);
@@ -228,6 +250,11 @@ vmbus::Error apply_filter(Port& port);
 void watch_session(Port& port);
 void unwatch_session(Port& port);
 void device_gone(Port& port);
+
+/* telemetry.cpp */
+void telemetry_add(Port& port);
+/** Waits for whoever looks at the port. */
+void telemetry_remove(Port& port);
 
 /* stats.cpp */
 int stats_get(rte_eth_dev* dev, rte_eth_stats* stats);

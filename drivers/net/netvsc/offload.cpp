@@ -21,6 +21,9 @@ constexpr ChecksumOffload kChecksums[] = {
 	{RTE_ETH_RX_OFFLOAD_UDP_CKSUM, RTE_ETH_TX_OFFLOAD_UDP_CKSUM, kChecksumUdp4 | kChecksumUdp6},
 };
 
+/* Hosts join only what they verified: the checksums in it are those of its parts. */
+constexpr uint32_t kJoinedChecksums = kChecksumIp4 | kChecksumTcp4 | kChecksumTcp6;
+
 /* Tags travel beside the frame since NVSP 2, where the guest announces that it can. */
 bool has_tags(const HostInfo& host)
 {
@@ -31,7 +34,7 @@ bool has_tags(const HostInfo& host)
 
 uint64_t rx_offloads_of(const HostInfo& host)
 {
-	uint64_t offloads = RTE_ETH_RX_OFFLOAD_SCATTER;
+	uint64_t offloads = RTE_ETH_RX_OFFLOAD_SCATTER | RTE_ETH_RX_OFFLOAD_SCTP_CKSUM;
 	if (host.rss.table_size != 0)
 		offloads |= RTE_ETH_RX_OFFLOAD_RSS_HASH;
 	if (has_tags(host))
@@ -39,12 +42,15 @@ uint64_t rx_offloads_of(const HostInfo& host)
 	for (const ChecksumOffload& c : kChecksums)
 		if ((host.offload.rx_checksum & c.host) == c.host)
 			offloads |= c.rx;
+	if (host.offload.rsc4 && host.offload.rsc6 &&
+	    (host.offload.rx_checksum & kJoinedChecksums) == kJoinedChecksums)
+		offloads |= RTE_ETH_RX_OFFLOAD_TCP_LRO;
 	return offloads;
 }
 
 uint64_t tx_offloads_of(const HostInfo& host)
 {
-	uint64_t offloads = kPlainTxOffloads;
+	uint64_t offloads = kPlainTxOffloads | RTE_ETH_TX_OFFLOAD_SCTP_CKSUM;
 	if (has_tags(host))
 		offloads |= RTE_ETH_TX_OFFLOAD_VLAN_INSERT;
 	for (const ChecksumOffload& c : kChecksums)
@@ -72,6 +78,10 @@ Error apply_offloads(Port& port)
 		/* Segments get new checksums in any case. */
 		config.tx_checksum |= kChecksumIp4 | kChecksumTcp4 | kChecksumTcp6;
 	}
+	if ((rx & RTE_ETH_RX_OFFLOAD_TCP_LRO) != 0) {
+		config.rsc4 = config.rsc6 = true;
+		config.rx_checksum |= kJoinedChecksums;
+	}
 	return port.session.set_offload(config);
 }
 
@@ -80,7 +90,7 @@ uint32_t wanted_info(uint64_t offloads)
 	uint32_t wanted = 0;
 	if ((offloads & RTE_ETH_RX_OFFLOAD_RSS_HASH) != 0)
 		wanted |= Frame::kHash;
-	if ((offloads & RTE_ETH_RX_OFFLOAD_CHECKSUM) != 0)
+	if ((offloads & (RTE_ETH_RX_OFFLOAD_CHECKSUM | RTE_ETH_RX_OFFLOAD_TCP_LRO)) != 0)
 		wanted |= Frame::kChecksum;
 	if ((offloads & RTE_ETH_RX_OFFLOAD_VLAN_STRIP) != 0)
 		wanted |= Frame::kVlan;
@@ -116,6 +126,10 @@ uint16_t tx_prepare(void* queue, rte_mbuf** mbufs, uint16_t count)
 			rte_errno = EINVAL;
 			return i;
 		}
+		/* SCTP has no pseudo header. */
+		if ((m->ol_flags & (RTE_MBUF_F_TX_L4_MASK | RTE_MBUF_F_TX_IP_CKSUM)) ==
+		    RTE_MBUF_F_TX_SCTP_CKSUM)
+			continue;
 		if (const int rc = rte_net_intel_cksum_prepare(m)) {
 			rte_errno = -rc;
 			return i;

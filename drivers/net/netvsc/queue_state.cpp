@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Queues of a port that runs: started, stopped, and asked how they are. */
-#include "hold_mbuf.hpp"
 #include "netvsc.hpp"
 
 namespace netvsc {
@@ -46,7 +45,7 @@ int rx_queue_start(rte_eth_dev* dev, uint16_t id)
 	RxQueue& q = *rx_queue(*dev->data, id);
 	if (q.rx == nullptr)
 		return failed(port, "start a receive queue", {ENODEV, "the device is gone"});
-	q.rx->discard(drop_hold);
+	discard(q);
 	set_rx(port, id, true);
 	if (Error error = apply_rss(port)) {
 		set_rx(port, id, false);
@@ -65,8 +64,7 @@ int rx_queue_stop(rte_eth_dev* dev, uint16_t id)
 		set_rx(port, id, true);
 		return failed(port, "stop a receive queue", error);
 	}
-	if (Rx* rx = rx_queue(*dev->data, id)->rx)
-		rx->discard(drop_hold);
+	discard(*rx_queue(*dev->data, id));
 	return 0;
 }
 

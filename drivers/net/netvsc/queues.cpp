@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "hold_mbuf.hpp"
+#include "lro.hpp"
 #include "netvsc.hpp"
 
 namespace netvsc {
@@ -98,6 +99,7 @@ void rx_queue_release(rte_eth_dev* dev, uint16_t id)
 	auto* q = static_cast<RxQueue*>(dev->data->rx_queues[id]);
 	if (q == nullptr)
 		return;
+	drop_parts(*q);
 	rte_pktmbuf_free_bulk(q->stash, q->stash_count);
 	q->~RxQueue();
 	rte_free(q);
@@ -215,6 +217,14 @@ bool drain(Port& port, vmbus::Milliseconds timeout)
 	return true;
 }
 
+void discard(RxQueue& q)
+{
+	if (q.rx == nullptr)
+		return;
+	q.rx->discard(drop_hold);
+	drop_parts(q);
+}
+
 /*
  * The session ends here or the port stops for good: what the host did not read comes back to the
  * application once the channel is closed.
@@ -226,6 +236,7 @@ void drop_pipelines(Port& port)
 	for (uint16_t i = 0; data.rx_queues != nullptr && i < data.nb_rx_queues; i++)
 		if (RxQueue* q = rx_queue(data, i); q != nullptr && q->rx != nullptr) {
 			keep_stats(*q);
+			drop_parts(*q);
 			q->rx->abandon(drop_hold);
 			q->rx = nullptr;
 		}

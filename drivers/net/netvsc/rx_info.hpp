@@ -8,6 +8,7 @@
 #include <rte_net.h>
 
 #include "netvsc.hpp"
+#include "sctp.hpp"
 
 namespace netvsc {
 
@@ -75,7 +76,11 @@ inline rte_mbuf* apply_info(const RxQueue& q, const Frame& frame, rte_mbuf* m)
 			m = put_tag_back(m, frame.vlan);
 		}
 	}
-	if (q.ptype_mask != 0 && m != nullptr)
+	if (m == nullptr)
+		return nullptr;
+	if (q.verify_sctp) [[unlikely]]
+		verify_sctp(m, q.ptype_mask);
+	else if (q.ptype_mask != 0)
 		m->packet_type = rte_net_get_ptype(m, nullptr, q.ptype_mask);
 	return m;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The burst functions: mbufs in and out of the pipelines. */
 #include "hold_mbuf.hpp"
+#include "lro.hpp"
 #include "netvsc.hpp"
 #include "rx_info.hpp"
 #include "tx_info.hpp"
@@ -67,11 +68,21 @@ static rte_mbuf* copy_scattered(RxQueue& q, const Frame& frame)
 	return head;
 }
 
+/* For ports that want to know nothing: what cannot be left alone. */
+static rte_mbuf* apply_special(const RxQueue& q, const Frame& frame, rte_mbuf* m)
+{
+	if ((frame.info & Frame::kPart) == 0)
+		return apply_info(q, frame, m);
+	rte_pktmbuf_free(m); /* no packet: the host was not asked to join any */
+	return nullptr;
+}
+
 /*
  * kInfo: the application wants to know something of what the host says of frames, or their types.
  * Where it does not, only a tag that the host took out matters.
+ * kLro: the host joins segments.
  */
-template <bool kScatter, bool kExternal, bool kInfo>
+template <bool kScatter, bool kExternal, bool kInfo, bool kLro = false>
 static uint16_t rx_burst(void* queue, rte_mbuf** out, uint16_t count)
 {
 	RxQueue& q = *static_cast<RxQueue*>(queue);
@@ -79,10 +90,10 @@ static uint16_t rx_burst(void* queue, rte_mbuf** out, uint16_t count)
 		return 0;
 	rte_mbuf** next = out;
 	const auto put = [&](const Frame& frame, rte_mbuf* m) {
-		if constexpr (kInfo)
+		if constexpr (kLro)
 			m = apply_info(q, frame, m);
-		else if ((frame.info & Frame::kVlan) != 0) [[unlikely]]
-			m = apply_info(q, frame, m);
+		else if (kInfo || (frame.info & (Frame::kVlan | Frame::kPart)) != 0)
+			m = apply_special(q, frame, m);
 		if (m != nullptr) [[likely]]
 			*next++ = m;
 		else
@@ -90,6 +101,17 @@ static uint16_t rx_burst(void* queue, rte_mbuf** out, uint16_t count)
 		return true;
 	};
 	const auto deliver = [&](const Frame& frame) {
+		if constexpr (kLro) {
+			if ((frame.info & Frame::kPart) != 0) {
+				rte_mbuf* m = copy_scattered(q, frame);
+				if (m == nullptr)
+					return false;
+				if (rte_mbuf* packet = join_part(q, frame, m))
+					*next++ = packet;
+				return true;
+			}
+			drop_parts(q);
+		}
 		if constexpr (kExternal) {
 			/* A tag can only be put back into a copy. */
 			if (frame.length > q.copybreak && frame.length <= UINT16_MAX &&
@@ -181,6 +203,25 @@ static inline void release_mbuf(void* cookie)
 	rte_pktmbuf_free(static_cast<rte_mbuf*>(cookie));
 }
 
+enum class Sent { kYes, kLater, kNever };
+
+/* The checksum goes into the copy: what the application has is not the driver's to write. */
+static Sent send_sctp(TxQueue& q, const rte_mbuf* m, uint32_t length, const TxInfo* info)
+{
+	Tx& tx = *q.tx;
+	const bool section = tx.can_copy(length, info);
+	if (length > tx.max_frame() || (!section && !tx.can_direct()))
+		return Sent::kNever;
+	uint8_t* to = section ? tx.copy_frame(length, info) : tx.bounce_begin(length);
+	if (to == nullptr)
+		return Sent::kLater;
+	copy_out(to, m);
+	seal_sctp(to, length, m->l2_len, m->l2_len + m->l3_len);
+	if (!section)
+		tx.bounce_end(length, info);
+	return Sent::kYes;
+}
+
 /* Which frames can be sent at all: no host would take the others. */
 static inline bool sendable(const Tx& tx, uint32_t length, bool large_send)
 {
@@ -221,6 +262,15 @@ template <bool kOffloads> static uint16_t tx_burst(void* queue, rte_mbuf** mbufs
 					continue;
 				}
 				info = &infos;
+			}
+			if ((m->ol_flags & RTE_MBUF_F_TX_L4_MASK) == RTE_MBUF_F_TX_SCTP_CKSUM)
+				[[unlikely]] {
+				const Sent result = send_sctp(q, m, length, info);
+				if (result == Sent::kLater)
+					break;
+				q.dropped += result == Sent::kNever;
+				rte_pktmbuf_free(m);
+				continue;
 			}
 		}
 		if (length <= q.copybreak && length != 0) [[likely]] {
@@ -271,9 +321,16 @@ void select_burst_functions(Port& port)
 		RxQueue& q = *rx_queue(*dev->data, i);
 		q.wanted = wanted_info(dev->data->dev_conf.rxmode.offloads);
 		q.ptype_mask = port.ptype_mask;
-		info |= q.wanted != 0 || q.ptype_mask != 0;
+		q.verify_sctp =
+			(dev->data->dev_conf.rxmode.offloads & RTE_ETH_RX_OFFLOAD_SCTP_CKSUM) != 0;
+		info |= q.wanted != 0 || q.ptype_mask != 0 || q.verify_sctp;
 	}
-	dev->rx_pkt_burst = kRx[dev->data->scattered_rx][port.args.rx_extmbuf_enable][info];
+	static constexpr eth_rx_burst_t kRxLro[2] = {rx_burst<true, false, true, true>,
+						     rx_burst<true, true, true, true>};
+	const bool external = port.args.rx_extmbuf_enable;
+	dev->rx_pkt_burst = (dev->data->dev_conf.rxmode.offloads & RTE_ETH_RX_OFFLOAD_TCP_LRO) != 0
+				    ? kRxLro[external]
+				    : kRx[dev->data->scattered_rx][external][info];
 	const bool offloads = (dev->data->dev_conf.txmode.offloads & ~kPlainTxOffloads) != 0;
 	dev->tx_pkt_burst = offloads ? tx_burst<true> : tx_burst<false>;
 }
@@ -281,8 +338,9 @@ void select_burst_functions(Port& port)
 int rx_burst_mode_get(rte_eth_dev* dev, uint16_t, rte_eth_burst_mode* mode)
 {
 	const bool external = port_of(dev).args.rx_extmbuf_enable;
-	std::snprintf(mode->info, sizeof(mode->info), "Scalar%s%s",
-		      dev->data->scattered_rx != 0 ? " Scattered" : "",
+	const bool lro = (dev->data->dev_conf.rxmode.offloads & RTE_ETH_RX_OFFLOAD_TCP_LRO) != 0;
+	std::snprintf(mode->info, sizeof(mode->info), "Scalar%s%s%s",
+		      dev->data->scattered_rx != 0 ? " Scattered" : "", lro ? " LRO" : "",
 		      external ? " External Buffers" : "");
 	return 0;
 }

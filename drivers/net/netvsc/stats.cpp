@@ -64,13 +64,15 @@ int stats_get(rte_eth_dev* dev, rte_eth_stats* stats)
 			continue;
 		const RxStats s = total(*q);
 		const uint64_t too_long = q->too_long - q->too_long_base;
-		stats->ipackets += s.frames - q->base.frames - too_long;
+		const uint64_t packets =
+			s.frames - q->base.frames - too_long - (q->merged - q->merged_base);
+		stats->ipackets += packets;
 		stats->ibytes += s.bytes - q->base.bytes;
 		stats->ierrors += s.errors - q->base.errors + too_long;
 		stats->imissed += s.missed - q->base.missed;
 		stats->rx_nombuf += q->no_mbuf - q->no_mbuf_base;
 		if (i < RTE_ETHDEV_QUEUE_STAT_CNTRS) {
-			stats->q_ipackets[i] = s.frames - q->base.frames - too_long;
+			stats->q_ipackets[i] = packets;
 			stats->q_ibytes[i] = s.bytes - q->base.bytes;
 			stats->q_errors[i] = s.errors - q->base.errors + too_long;
 		}
@@ -98,6 +100,7 @@ int stats_reset(rte_eth_dev* dev)
 			q->base = total(*q);
 			q->no_mbuf_base = q->no_mbuf;
 			q->too_long_base = q->too_long;
+			q->merged_base = q->merged;
 		}
 	for (uint16_t i = 0; i < dev->data->nb_tx_queues; i++)
 		if (auto* q = static_cast<TxQueue*>(dev->data->tx_queues[i])) {

@@ -2,7 +2,10 @@
 /** What an mbuf asks of the host, in the host's terms. */
 #pragma once
 
+#include <rte_ip.h>
+
 #include "netvsc.hpp"
+#include "sctp.hpp"
 
 namespace netvsc {
 
@@ -40,8 +43,10 @@ inline bool add_infos(const TxQueue& q, const rte_mbuf& m, TxInfo& infos)
 	case RTE_MBUF_F_TX_UDP_CKSUM:
 		what = ndis::kTxChecksumUdp;
 		break;
-	case RTE_MBUF_F_TX_SCTP_CKSUM:
-		return false;
+	case RTE_MBUF_F_TX_SCTP_CKSUM: /* the driver's own business */
+		if (l4 < sizeof(rte_ipv4_hdr) || l4 + kSctpHeader > m.pkt_len)
+			return false;
+		break;
 	default:
 		break;
 	}

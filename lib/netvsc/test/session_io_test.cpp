@@ -153,6 +153,51 @@ TEST(SessionEvents, LinkIndications)
 	EXPECT_FALSE(t.session.link_up());
 }
 
+TEST(SessionEvents, SpeedAndNetworkIndications)
+{
+	Connected t;
+	std::vector<Session::Event> events;
+	t.session.set_on_event([&](Session::Event e) { events.push_back(e); });
+	const uint64_t before = t.session.speed_bps();
+	/* The speed is in units of 100 bit/s, 12 bytes behind the first header. */
+	t.host.send_rndis(FakeNetvsp::words({7, 24, 0x40010013, 4, 12, 250000000}));
+	t.session.poll();
+	EXPECT_EQ(t.session.speed_bps(), 25000000000u);
+	EXPECT_NE(t.session.speed_bps(), before);
+	EXPECT_EQ(events, std::vector<Session::Event>{Session::Event::kLink});
+	/* No speed, or one that lies outside of the message, or nowhere. */
+	t.host.send_rndis(FakeNetvsp::words({7, 20, 0x40010013, 0, 0}));
+	t.host.send_rndis(FakeNetvsp::words({7, 24, 0x40010013, 4, 13, 1}));
+	t.host.send_rndis(FakeNetvsp::words({7, 24, 0x40010013, 0xffffffff, 12, 1}));
+	t.host.send_rndis(FakeNetvsp::words({7, 24, 0x40010013, 4, 0xffffffff, 1}));
+	t.session.poll();
+	EXPECT_EQ(t.session.speed_bps(), 25000000000u);
+	EXPECT_EQ(events.size(), 1u);
+	t.host.send_rndis(FakeNetvsp::words({7, 20, 0x40010018, 0, 0}));
+	t.session.poll();
+	EXPECT_EQ(events,
+		  (std::vector<Session::Event>{Session::Event::kLink, Session::Event::kNetwork}));
+}
+
+/* The timer leaves a ring alone that somebody reads, and reads one that nobody does. */
+TEST(SessionEvents, TheTimerNoticesWhatNobodyReads)
+{
+	Connected t;
+	t.session.tend();
+	t.host.send_rndis(FakeNetvsp::words({7, 20, 0x4001000c, 0, 0}));
+	t.session.tend();
+	t.session.tend();
+	EXPECT_FALSE(t.session.link_up());
+	t.host.send_rndis(FakeNetvsp::words({7, 20, 0x4001000b, 0, 0}));
+	t.session.poll(); /* somebody reads: the position moves */
+	EXPECT_TRUE(t.session.link_up());
+	t.host.send_rndis(FakeNetvsp::words({7, 20, 0x4001000c, 0, 0}));
+	t.session.tend();
+	EXPECT_TRUE(t.session.link_up()) << "whoever read just now will read this";
+	t.session.tend();
+	EXPECT_FALSE(t.session.link_up());
+}
+
 TEST(SessionEvents, VirtualFunctionMessages)
 {
 	Connected t;

@@ -59,6 +59,7 @@ TEST(FaultTest, EveryDocumentedNameIsKnown)
 				 "bad-rx-range",
 				 "bad-rx-rndis",
 				 "bad-rx-ppi",
+				 "bad-rx-part",
 				 "bad-descriptor",
 				 "bad-ring-index",
 				 "keepalive",

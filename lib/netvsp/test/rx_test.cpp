@@ -277,6 +277,7 @@ TEST_F(RxTest, Faults)
 		   }},
 	      Case{"bad-rx-rndis", [&](Guest& g) { return first_message(g).data_offset > 100000; }},
 	      Case{"bad-rx-ppi", [&](Guest& g) { return first_message(g).ppi_length == 16; }},
+	      Case{"bad-rx-part", [&](Guest& g) { return first_message(g).ppi_length == 16; }},
 	      Case{"bad-descriptor",
 		   [](Guest& g) {
 			   for (int i = 0; i < 50 && g.ch().rx->in == g.ch().rx->out; i++)

@@ -41,6 +41,16 @@ class UioChannelTest : public ::testing::Test {
 		return os.path(kNic) + "/channels/" + std::to_string(relid) + "/ring";
 	}
 
+	/** Of a subchannel with 32 KiB of rings, as the host sees it. */
+	RingControl* receive_ring(uint32_t relid)
+	{
+		const int fd = ::open(ring(relid).c_str(), O_RDWR | O_CLOEXEC);
+		void* p = ::mmap(nullptr, 32 << 10, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+		::close(fd);
+		EXPECT_NE(p, MAP_FAILED);
+		return reinterpret_cast<RingControl*>(static_cast<uint8_t*>(p) + (16 << 10));
+	}
+
 	FakeOs os;
 	std::unique_ptr<uio::UioDevice> device;
 	Channel* channel = nullptr;
@@ -154,6 +164,48 @@ TEST_F(UioChannelTest, EventsMaskAllReceiveRings)
 	EXPECT_EQ(os.look<RingControl>(0, 32 << 10)->interrupt_mask, 1u);
 	EXPECT_EQ(os.look<RingControl>(0)->interrupt_mask, 0u);
 	EXPECT_FALSE(device->gone());
+}
+
+/* The node tells nothing of which channel it was: the armed ones with something to read. */
+TEST_F(UioChannelTest, EventsWakeArmedChannels)
+{
+	const auto woken = [](const Channel& c) {
+		uint64_t n = 0;
+		return ::read(c.event_fd, &n, sizeof(n)) == sizeof(n);
+	};
+	os.add_channel(50, 1, "3");
+	os.add_channel(51, 2, "4");
+	ASSERT_EQ(open(1).what, "");
+	Channel& first = *channel;
+	ASSERT_EQ(open(2).what, "");
+	Channel& second = *channel;
+	RingControl* first_ring = receive_ring(50);
+	RingControl* second_ring = receive_ring(51);
+	EXPECT_FALSE(first.arm());
+	EXPECT_FALSE(second.arm());
+	EXPECT_FALSE(device->primary().arm());
+	device->primary().disarm();
+	second_ring->in = 64;
+	os.look<RingControl>(0, 32 << 10)->in = 64;
+	second_ring->interrupt_mask = 1; /* as hv_uio_channel_cb() does */
+	os.notify();
+	EXPECT_FALSE(device->take_event());
+	EXPECT_FALSE(woken(first)) << "nothing came there";
+	EXPECT_TRUE(woken(second));
+	EXPECT_FALSE(woken(device->primary())) << "nobody sleeps there";
+	EXPECT_EQ(first_ring->interrupt_mask, 0u) << "still armed";
+	EXPECT_EQ(os.look<RingControl>(0, 32 << 10)->interrupt_mask, 1u);
+	second.disarm();
+	EXPECT_EQ(second_ring->interrupt_mask, 1u);
+	EXPECT_TRUE(second.arm()) << "what is there already is not signalled";
+	/* An event of another's takes no armed channel's interrupt away. */
+	os.notify();
+	EXPECT_FALSE(device->take_event());
+	EXPECT_EQ(first_ring->interrupt_mask, 0u);
+	first_ring->in = 64;
+	os.notify();
+	EXPECT_FALSE(device->take_event());
+	EXPECT_TRUE(woken(first));
 }
 
 TEST_F(UioChannelTest, Rescind)

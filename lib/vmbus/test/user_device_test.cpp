@@ -37,9 +37,11 @@ struct Fixture {
 			for (const Event& e : connection->take_events())
 				if (e.kind == Event::kOffer && e.offer.subchannel_index != 0)
 					device->add_subchannel(e.offer);
+				else if (e.kind == Event::kRescind && e.relid == device->relid())
+					device->mark_rescinded();
 				else if (e.kind == Event::kRescind &&
 					 !device->drop_subchannel(e.relid))
-					device->mark_rescinded();
+					connection->release_relid(e.relid);
 		});
 	}
 	~Fixture() { connection->set_notify(nullptr); }
@@ -387,6 +389,28 @@ TEST(UserDevice, SubchannelOfADeviceThatGoesIsNotWaitedFor)
 	Channel* channel = nullptr;
 	EXPECT_EQ(t.device->open_subchannel(2, 10000ms, channel).code, ENODEV);
 	EXPECT_EQ(channel, nullptr);
+}
+
+/* A host forgets a channel when it is released: closing it afterwards breaks the protocol. */
+TEST(UserDevice, RescindedSubchannelsAreClosedBeforeTheyAreReleased)
+{
+	Fixture t;
+	ASSERT_FALSE(t.device->open(1000ms));
+	t.host.send(offer(11, 1));
+	t.host.send(offer(12, 2));
+	Channel* channel = nullptr;
+	ASSERT_FALSE(t.device->open_subchannel(1, 5000ms, channel));
+	t.host.send(message(kMsgRescind, {1, 0}));
+	t.host.send(message(kMsgRescind, {11, 0}));
+	t.host.send(message(kMsgRescind, {12, 0}));
+	t.connection->dispatch();
+	EXPECT_TRUE(t.host.saw(kMsgReleased, 1));
+	EXPECT_EQ(t.host.released(), (std::set<uint32_t>{12})) << "the one that is not open";
+	t.device->close();
+	EXPECT_EQ(t.host.open_count(), 0u);
+	t.device->release();
+	EXPECT_TRUE(t.host.saw(kMsgReleased, 3));
+	EXPECT_EQ(t.host.released(), (std::set<uint32_t>{1, 11, 12}));
 }
 
 TEST(UserDevice, SubchannelThatFailsToOpenLeavesThePrimary)

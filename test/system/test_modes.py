@@ -1,0 +1,143 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""The unmodified testpmd in its forwarding modes: what comes out is what the mode makes of what came in."""
+import struct
+import sys
+from pathlib import Path
+from typing import Callable
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
+from netvsc_tools import harness, pcap, testpmd  # noqa: E402
+from netvsc_tools.jobs import wait_for_frames  # noqa: E402
+
+MAC = bytes.fromhex("020000000001")
+PEER = bytes.fromhex("020000000000")  # testpmd's peer of port 0
+SENDER = bytes.fromhex("02000000ffff")
+COUNT = 120
+TCP, UDP = 6, 17
+
+
+def checksum(data: bytes) -> int:
+    total = sum(struct.unpack(f">{(len(data) + 1) // 2}H", data + bytes(len(data) % 2)))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return ~total & 0xFFFF
+
+
+def packet(number: int, *, right: bool = True, to: bytes = MAC, source: bytes = SENDER, swap: bool = False) -> bytes:
+    """A TCP or UDP packet over IPv4 or IPv6, all by its number. swap: its addresses and ports, too.
+
+    right: with right checksums; with wrong ones otherwise.
+    """
+    v6, protocol = number % 2 == 1, TCP if number % 4 < 2 else UDP
+    payload = bytes((number + i) % 256 for i in range(20 + number * 11 % 1300))
+    ports = [1000 + number, 2000]
+    hosts = [bytes([10, 0, 0, 1]), bytes([10, 0, 0, 2])]
+    if v6:
+        hosts = [bytes([0xFD]) + bytes(14) + bytes([host]) for host in (1, 2)]
+    if swap:
+        ports.reverse()
+        hosts.reverse()
+    if protocol == TCP:
+        l4, at = struct.pack(">HHIIBBHHH", *ports, number, 7, 5 << 4, 0x10, 5000, 0, 0) + payload, 16
+    else:
+        l4, at = struct.pack(">HHHH", *ports, 8 + len(payload), 0) + payload, 6
+    pseudo = hosts[0] + hosts[1] + (struct.pack(">IHBB", len(l4), 0, 0, protocol) if v6
+                                    else struct.pack(">BBH", 0, protocol, len(l4)))
+    value = checksum(pseudo + l4) or 0xFFFF
+    l4 = l4[:at] + struct.pack(">H", value if right else value ^ 0x1234) + l4[at + 2:]
+    if v6:
+        ip = struct.pack(">IHBB", 6 << 28, len(l4), protocol, 64) + hosts[0] + hosts[1]
+    else:
+        ip = struct.pack(">BBHHHBBH", 0x45, 0, 20 + len(l4), number, 0, 64, protocol, 0) + hosts[0] + hosts[1]
+        value = checksum(ip)
+        ip = ip[:10] + struct.pack(">H", value if right else value ^ 0x4321) + ip[12:]
+    return to + source + struct.pack(">H", 0x86DD if v6 else 0x0800) + ip + l4
+
+
+class Modes(harness.Case):
+    def run_mode(self, mode: str, given: list[bytes], expected: int, *app: str,
+                 commands: tuple[str, ...] = ()) -> tuple[list[bytes], dict[str, int]]:
+        """@return the frames that came out, and testpmd's sums"""
+        one, other = self.log().with_suffix(".in.pcap"), self.log().with_suffix(".out.pcap")
+        other.unlink(missing_ok=True)
+        pcap.write(one, given)
+        vdev = f"netvsp0,endpoint=pcap:{one}:{other},mac={MAC.hex(':')}"
+        # The capture is played as soon as the port starts.
+        with testpmd.Testpmd(self.log(), [vdev], ["--no-flush-rx", "--disable-device-start", *app]) as pmd:
+            for command in (*commands, "port start all"):
+                pmd.command(command)
+            self.assertIn(f"Set {mode} packet forwarding mode", pmd.command(f"set fwd {mode}"))
+            pmd.start()
+            if given:
+                pmd.wait_for_packets(len(given))
+            sums = pmd.stop()
+            self.assertEqual(pmd.quit(), 0, f"testpmd's exit code, see {self.log()}")
+        out = wait_for_frames(other, expected, 20)
+        self.assertEqual(sums["RX-packets"], len(given), f"see {self.log()}")
+        for path in (one, other):
+            path.unlink(missing_ok=True)
+        return out, sums
+
+    def forwards(self, mode: str, make: Callable[[int], bytes], *app: str, right: bool = True,
+                 commands: tuple[str, ...] = ()) -> None:
+        """Every packet comes out, and is what make(number) says."""
+        given = [packet(number, right=right) for number in range(COUNT)]
+        out, _ = self.run_mode(mode, given, COUNT, *app, commands=commands)
+        self.assertEqual(pcap.difference([make(number) for number in range(COUNT)], out), "", f"see {self.log()}")
+
+    def test_io(self) -> None:
+        self.forwards("io", packet)
+
+    def test_noisy(self) -> None:
+        self.forwards("noisy", packet)
+
+    def test_mac(self) -> None:
+        self.forwards("mac", lambda number: packet(number, to=PEER, source=MAC))
+
+    def test_macswap(self) -> None:
+        self.forwards("macswap", lambda number: packet(number, to=SENDER, source=MAC))
+
+    def test_5tswap(self) -> None:
+        self.forwards("5tswap", lambda number: packet(number, to=SENDER, source=MAC, swap=True))
+
+    def csum(self, by: str, *app: str) -> None:
+        """Checksums that are wrong when they come are right when they leave."""
+        self.forwards("csum", lambda number: packet(number, to=PEER, source=MAC), *app, right=False,
+                      commands=tuple(f"csum set {what} {by} 0" for what in ("ip", "tcp", "udp")))
+
+    def test_csum_software(self) -> None:
+        self.csum("sw")
+
+    def test_csum_offload(self) -> None:
+        self.csum("hw", "--tx-offloads=0xe", "--enable-rx-cksum")
+
+    def test_csum_counts_bad_ones(self) -> None:
+        given = [packet(number, right=number % 3 != 0) for number in range(COUNT)]
+        self.run_mode("csum", given, COUNT, "--enable-rx-cksum")
+        text = self.log().read_text()
+        bad = [number for number in range(COUNT) if number % 3 == 0]
+        ip = sum(number % 2 == 0 for number in bad)
+        self.assertRegex(text, rf"Bad-ipcsum: {ip} +Bad-l4csum: {len(bad)} ", f"see {self.log()}")
+
+    def test_rxonly(self) -> None:
+        out, sums = self.run_mode("rxonly", [packet(number) for number in range(COUNT)], 0)
+        self.assertEqual((out, sums["TX-packets"]), ([], 0))
+
+    def generates(self, mode: str) -> None:
+        out, sums = self.run_mode(mode, [packet(0)] if mode == "flowgen" else [], 1000)
+        self.assertGreaterEqual(len(out), 1000, f"see {self.log()}")
+        for frame in out[:1000]:
+            self.assertEqual(frame[12:15], b"\x08\x00\x45")
+            self.assertEqual(checksum(frame[14:34]), 0, "the IPv4 header's checksum")
+            self.assertEqual(frame[23], UDP)
+        self.assertGreaterEqual(sums["TX-packets"], 1000)
+
+    def test_txonly(self) -> None:
+        self.generates("txonly")
+
+    def test_flowgen(self) -> None:
+        self.generates("flowgen")
+
+
+harness.main(__name__)
