@@ -27,8 +27,11 @@ An emulated Hyper-V host: offers synthetic NICs to a guest that connects to a UN
                     adds a NIC; may be repeated. Without it there is one, endpoint=null.
                       endpoint=...     what is behind the NIC, see below
                       name=TEXT        for people, default nicN
+                      profile=hyperv2008r2|hyperv2012r2|hyperv2019|hyperv2022|openvmm
+                                       which host this is, default hyperv2022, as are the
+                                       other defaults here
                       mac=MAC          default 00:15:5d:... by the NIC's number
-                      mtu=68..9202     largest MTU the guest may choose, default 9000
+                      mtu=68..9202     largest MTU the guest may choose, default 9202
                       queues=1..64     channels, default 1
                       nvsp=1|2|4|5|6|6.1  newest version of the protocol, default 6.1
                       csum, tx_csum, rx_csum=all|none|ip4+tcp4+udp4+tcp6+udp6
@@ -52,7 +55,9 @@ Endpoints:
   generator[:size=60..9216][:flows=1..65536][:rate=N][:count=N][:window=N][:dst=MAC][:proto=udp|tcp]
                     gives numbered frames (rate: per second), verifies those that come back
   loopback          what the guest sends comes back to it
-  tap:NAME          a TAP interface of this machine, made if it is not there
+  tap:NAME          a TAP interface of this machine, made if it is not there; the kernel's large
+                    frames and those without a checksum become ordinary ones, the guest's large
+                    sends reach it whole
   pcap:IN:OUT       replays the capture IN, writes what the guest sends to OUT; either may be
                     empty. A ':' in a path is written '\:'; a ',' cannot be in one.
   switch            a port of a learning switch between the NICs of this daemon

@@ -126,7 +126,8 @@ TEST_F(Change, NicsAreOfferedAgain)
 	Port port(host.args());
 	for (uint32_t round = 1; round <= 3; round++) {
 		PortOptions options;
-		options.rx_queues = options.tx_queues = 4;
+		options.rx_queues = options.tx_queues =
+			std::min<uint16_t>(announced().max_rx_queues, 4);
 		ASSERT_NO_FATAL_FAILURE(port.up(options));
 		loop(port, {make_frame(60, round)});
 		Events events(port);

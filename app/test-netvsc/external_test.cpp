@@ -203,6 +203,7 @@ TEST_F(External, OutliveThePort)
 
 TEST_F(External, OutliveAnMtuChange)
 {
+	NEEDS(announced().max_mtu > 1500, "other MTU than the usual");
 	TestHost host(nic_with("loopback"));
 	Port port(host.args(kArgs));
 	ASSERT_NO_FATAL_FAILURE(port.up());

@@ -125,7 +125,7 @@ TEST_F(Fault, UnrelatedMessagesBeforeReplies)
 	loop(port, frames);
 	EXPECT_EQ(port.link().link_status, RTE_ETH_LINK_UP);
 	EXPECT_EQ(port.stop(), 0);
-	EXPECT_EQ(rte_eth_dev_set_mtu(port.id, 2000), 0);
+	EXPECT_EQ(rte_eth_dev_reset(port.id), 0); /* connects anew */
 	EXPECT_EQ(host.stats().protocol_errors, 0u) << host.stats().last_error;
 }
 

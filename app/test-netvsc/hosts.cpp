@@ -130,8 +130,15 @@ void TestHost::listen()
 
 TestHost::~TestHost() = default;
 
-vmbus::Guid TestHost::add(const netvsp::NicConfig& config, std::shared_ptr<Wire> wire)
+vmbus::Guid TestHost::add(const netvsp::NicConfig& wanted, std::shared_ptr<Wire> wire)
 {
+	netvsp::NicConfig config = wanted;
+	if (config.profile.empty()) {
+		config.profile = profile().name;
+		config.queues = std::min(config.queues, profile().max_queues);
+		if (config.mtu)
+			config.mtu = std::min(*config.mtu, profile().max_mtu);
+	}
 	vmbus::Guid guid{};
 	std::string error;
 	const bool good =

@@ -145,6 +145,7 @@ TEST_F(Interrupt, NoWakeupIsLost)
 
 TEST_F(Interrupt, EveryQueueWakesItsOwnSleeper)
 {
+	NEEDS(announced().max_rx_queues >= 4, "4 queues");
 	netvsp::NicConfig config;
 	config.queues = 4;
 	auto wire = std::make_shared<Wire>();
@@ -206,7 +207,7 @@ TEST_F(Interrupt, SurvivesRestartAndANewMtu)
 		EXPECT_EQ(port.receive(1).size(), 1u);
 		EXPECT_EQ(port.stop(), 0);
 		EXPECT_LT(rte_eth_dev_rx_intr_enable(port.id, 0), 0) << "the port is stopped";
-		if (round == 1) {
+		if (round == 1 && announced().max_mtu > 1500) {
 			ASSERT_EQ(rte_eth_dev_set_mtu(port.id, 1400), 0);
 		}
 		ASSERT_EQ(port.start(), 0);

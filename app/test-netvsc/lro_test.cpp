@@ -4,7 +4,15 @@
 
 namespace scenario {
 
-using Lro = Scenario;
+class Lro : public Scenario {
+      protected:
+	void SetUp() override
+	{
+		Scenario::SetUp();
+		NEEDS(announced().rx_offload_capa & RTE_ETH_RX_OFFLOAD_TCP_LRO,
+		      "receive coalescing");
+	}
+};
 
 namespace {
 

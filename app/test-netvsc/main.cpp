@@ -4,8 +4,8 @@
  * emulated host's own counts to compare it with.
  *
  * EAL is initialised once; every test plugs and removes its own devices. The environment may say
- * NETVSC_PLUGIN, another build of the driver, TEST_EAL, other EAL arguments than --no-huge, and
- * TEST_LOG, e.g. "pmd.net.netvsc:debug".
+ * NETVSC_PLUGIN, another build of the driver, TEST_PROFILE, which host is emulated, TEST_EAL, other
+ * EAL arguments than --no-huge, and TEST_LOG, e.g. "pmd.net.netvsc:debug".
  */
 #include <cstdlib>
 #include <sstream>
@@ -48,7 +48,7 @@ int main(int argc, char** argv)
 	{
 		/* What EAL makes at its first use is no leak of the first test's. */
 		scenario::pools();
-		scenario::Port warm_up("endpoint=null");
+		scenario::announced();
 	}
 	const int rc = RUN_ALL_TESTS();
 	rte_eal_cleanup();

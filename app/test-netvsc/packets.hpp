@@ -23,6 +23,22 @@ struct Kind {
 };
 inline constexpr Kind kKinds[] = {{false, true}, {false, false}, {true, true}, {true, false}};
 
+/** Whether hosts compute and verify this one's checksums: old ones know nothing of UDP. */
+inline bool in_hardware(Kind k)
+{
+	return k.tcp || (announced().tx_offload_capa & RTE_ETH_TX_OFFLOAD_UDP_CKSUM) != 0;
+}
+
+inline uint64_t rx_checksums()
+{
+	return kRxChecksums & announced().rx_offload_capa;
+}
+
+inline uint64_t tx_checksums()
+{
+	return kTxChecksums & announced().tx_offload_capa;
+}
+
 inline uint32_t l3_length(Kind k)
 {
 	return k.v6 ? sizeof(rte_ipv6_hdr) : sizeof(rte_ipv4_hdr);

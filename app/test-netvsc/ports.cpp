@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Ports, by nothing but ethdev's public interface. */
+#include <cstdlib>
 #include <filesystem>
 #include <thread>
 
@@ -39,8 +40,35 @@ bool eventually(const std::function<bool()>& condition, int timeout_ms)
 	return true;
 }
 
-Port::Port(const std::string& args)
+const netvsp::Profile& profile()
 {
+	static const netvsp::Profile* const found = [] {
+		const char* name = std::getenv("TEST_PROFILE");
+		const netvsp::Profile* p = netvsp::find_profile(name != nullptr ? name : "");
+		if (p == nullptr) {
+			std::fprintf(stderr, "TEST_PROFILE=%s: must be one of %s\n", name,
+				     netvsp::profile_names().c_str());
+			std::exit(EXIT_FAILURE);
+		}
+		return p;
+	}();
+	return *found;
+}
+
+const rte_eth_dev_info& announced()
+{
+	static const rte_eth_dev_info info = [] {
+		Port port("endpoint=null,queues=" + std::to_string(profile().max_queues));
+		return port.info();
+	}();
+	return info;
+}
+
+Port::Port(const std::string& wanted)
+{
+	std::string args = wanted;
+	if (args.starts_with("endpoint=") && args.find("profile=") == std::string::npos)
+		args += std::string(",profile=") + profile().name;
 	static int number;
 	name = "netvsp" + std::to_string(number++);
 	plug_result_ = rte_eal_hotplug_add("vdev", name.c_str(), args.c_str());

@@ -34,6 +34,7 @@ static void expect_all_transmit(Port& port, uint16_t tx_queues)
 
 TEST_F(Queues, SixtyFour)
 {
+	NEEDS(announced().max_rx_queues >= 64, "64 queues");
 	TestHost host(nic_with_queues(64));
 	Port port(host.args());
 	EXPECT_EQ(port.info().max_rx_queues, 64);
@@ -53,6 +54,7 @@ TEST_F(Queues, SixtyFour)
 
 TEST_F(Queues, MoreTransmitThanReceiveAndTheReverse)
 {
+	NEEDS(announced().max_rx_queues >= 4, "4 queues");
 	for (const auto& [rx, tx] : {std::pair<uint16_t, uint16_t>{1, 4}, {4, 1}, {2, 3}}) {
 		Port port(loopback(4));
 		ASSERT_NO_FATAL_FAILURE(port.up({.rx_queues = rx, .tx_queues = tx}));
@@ -62,6 +64,7 @@ TEST_F(Queues, MoreTransmitThanReceiveAndTheReverse)
 
 TEST_F(Queues, CountChangesAtRunTime)
 {
+	NEEDS(announced().max_rx_queues >= 8, "8 queues");
 	TestHost host(nic_with_queues(8));
 	Port port(host.args());
 	for (const uint16_t n : {1, 8, 2, 4, 1, 8}) {
@@ -74,6 +77,7 @@ TEST_F(Queues, CountChangesAtRunTime)
 
 TEST_F(Queues, AHostWithoutSubchannelsHasOne)
 {
+	NEEDS(announced().max_rx_queues >= 4, "4 queues");
 	Port port("endpoint=loopback,queues=4,nvsp=4");
 	EXPECT_EQ(port.info().max_rx_queues, 1);
 	EXPECT_EQ(port.info().reta_size, 0);
@@ -83,6 +87,7 @@ TEST_F(Queues, AHostWithoutSubchannelsHasOne)
 
 TEST_F(Queues, DeferredStart)
 {
+	NEEDS(announced().max_rx_queues >= 4, "4 queues");
 	Port port(loopback(4));
 	ASSERT_NO_FATAL_FAILURE(
 		port.up({.rx_queues = 4, .tx_queues = 4, .rx_deferred = 3, .tx_deferred = 2}));
@@ -109,6 +114,7 @@ TEST_F(Queues, DeferredStart)
 
 TEST_F(Queues, StoppedAndStarted)
 {
+	NEEDS(announced().max_rx_queues >= 2, "2 queues");
 	TestHost host(nic_with_queues(2));
 	Port port(host.args());
 	ASSERT_NO_FATAL_FAILURE(port.up({.rx_queues = 2, .tx_queues = 2}));
@@ -134,6 +140,7 @@ TEST_F(Queues, StoppedAndStarted)
 /* A stopped transmit queue has given all its mbufs back. */
 TEST_F(Queues, StopWaitsForTheHost)
 {
+	NEEDS(announced().max_rx_queues >= 2, "2 queues");
 	auto wire = std::make_shared<Wire>();
 	TestHost host(nic_with_queues(2), wire);
 	Port port(host.args("tx_copybreak=0"));
@@ -212,6 +219,7 @@ TEST_F(Queues, BurstModes)
 /* One lcore receives, another transmits, on each of four queues. */
 TEST_F(Queues, EachWithTwoThreads)
 {
+	NEEDS(announced().max_rx_queues >= 4, "4 queues");
 	constexpr uint16_t kQueues = 4;
 	constexpr uint32_t kFrames = 2000;
 	Port port(loopback(kQueues));

@@ -252,6 +252,7 @@ TEST_F(Removal, LinkFlapsWhilePolling)
 /* News of the link come on a thread of EAL's, at any moment of what the application does. */
 TEST_F(Removal, LinkFlapsWhileThePortConnectsAnew)
 {
+	NEEDS(announced().max_mtu > 1500, "other MTU than the usual");
 	TestHost host(nic_with("loopback"));
 	Port port(host.args());
 	ASSERT_NO_FATAL_FAILURE(port.up({.lsc = true}));

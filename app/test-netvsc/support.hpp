@@ -22,6 +22,7 @@
 #include <rte_mbuf.h>
 
 #include "netvsp/host.hpp"
+#include "netvsp/profile.hpp"
 
 namespace scenario {
 
@@ -118,6 +119,16 @@ class TestHost {
 	std::unique_ptr<netvsp::Host> host_;
 };
 
+/** The profile of every emulated host in this run: TEST_PROFILE in the environment, or the default.
+ *  What a test asks for beyond it is cut to what such a host has. */
+const netvsp::Profile& profile();
+/** What a port of such a host announces, with as many queues as there may be. */
+const rte_eth_dev_info& announced();
+/** Skips a test that needs what the host has not. */
+#define NEEDS(condition, what)                                                                     \
+	if (!(condition))                                                                          \
+	GTEST_SKIP() << profile().name << " has no " << (what)
+
 inline netvsp::NicConfig nic_with(const std::string& endpoint)
 {
 	netvsp::NicConfig config;
@@ -145,6 +156,7 @@ struct PortOptions {
 /** A vdev with one port. Its end closes and removes what the test did not. */
 class Port {
       public:
+	/** A NIC of this process has the profile of the run, if `args` names none. */
 	explicit Port(const std::string& args);
 	/** A port that is there; its device is another's. */
 	explicit Port(uint16_t existing) : id(existing), plug_result_(0) {}

@@ -11,6 +11,9 @@ static constexpr uint32_t kNdisMinorOld = 1;
 /* How long a host may keep the ring full when it is told goodbye. */
 static constexpr Milliseconds kGoodbye{1000};
 
+/* Hosts of NVSP 1 and 2 take no more (Linux hyperv_net.h, FreeBSD hn_nvs.c). */
+static constexpr size_t kOldReceiveBuffer = size_t{15} << 20;
+
 /* What Linux and FreeBSD send in RNDIS INITIALIZE. */
 static constexpr uint32_t kMaxTransfer = 0x4000;
 
@@ -194,6 +197,12 @@ Error Session::negotiate_version()
 
 Error Session::connect_buffers()
 {
+	if (info_.nvsp_version <= nvsp::kVersion2) {
+		/* Where it cannot be smaller, the host may take it all the same. */
+		const Error error = device_.limit_receive_buffer(kOldReceiveBuffer);
+		if (error && error.code != ENOTSUP)
+			return error;
+	}
 	nvsp::Message answer;
 	nvsp::Message receive{};
 	receive.type = nvsp::kSendReceiveBuffer;

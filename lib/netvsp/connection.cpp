@@ -275,7 +275,7 @@ void Connection::offer(Nic& nic, uint32_t index)
 {
 	Channel& c = *nic.channels()[index];
 	c.relid = ++last_relid_;
-	c.monitor_id = nic.config().monitor ? take_monitor_id() : vmbus::kMonitorIdNone;
+	c.monitor_id = nic.settings().monitor ? take_monitor_id() : vmbus::kMonitorIdNone;
 	relids_[c.relid] = {&nic, index, nic.guid(), c.monitor_id};
 	OfferChannel message{};
 	message.class_id = vmbus::kNetvscClass;
@@ -283,7 +283,7 @@ void Connection::offer(Nic& nic, uint32_t index)
 	message.relid = c.relid;
 	message.subchannel_index = uint16_t(index);
 	message.monitor_id = c.monitor_id;
-	strncpy(message.name, nic.config().name.c_str(), sizeof(message.name) - 1);
+	strncpy(message.name, nic.settings().name.c_str(), sizeof(message.name) - 1);
 	reply(Type::kOfferChannel, message);
 }
 
@@ -531,7 +531,7 @@ int64_t Connection::poll_monitor()
 	}
 	int64_t period = -1;
 	for (auto& nic : nics_) {
-		if (!nic->config().monitor)
+		if (!nic->settings().monitor)
 			continue;
 		for (auto& c : nic->channels()) {
 			if (!c->open || c->monitor_id > vmbus::kMonitorIdMax)

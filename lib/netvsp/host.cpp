@@ -21,12 +21,14 @@
 
 #include "connection.hpp"
 #include "listener.hpp"
+#include "profile.hpp"
 
 namespace netvsp {
 
 namespace {
 
 constexpr size_t kMaxIndicationPayload = 256;
+constexpr uint32_t kAnyMtu = 1500;
 constexpr uint64_t kSpinNs = 50'000;	  /* without work before the thread sleeps */
 constexpr uint32_t kControlInterval = 64; /* passes between looks at the sockets */
 constexpr int64_t kRetryNs = 100'000;	  /* until the endpoint is asked again for room */
@@ -262,37 +264,41 @@ bool Host::Impl::add(const NicConfig& config, std::unique_ptr<Endpoint> endpoint
 	if (!error.empty())
 		return false;
 	/* What parse_nic_option() refuses is refused here too. */
-	NicConfig checked = config;
 	const std::pair<const char*, uint64_t> kNumbers[] = {
-		{"mtu", config.mtu},
 		{"queues", config.queues},
 		{"section_size", config.section_size},
 		{"max_packets", config.max_packets},
 		{"alignment", config.alignment_shift},
 		{"speed", config.speed_mbps},
-		{"lso_max", config.lso_max},
+		{"mtu", config.mtu.value_or(kAnyMtu)},
+		{"lso_max", config.lso_max.value_or(0)},
 	};
 	for (const auto& [key, value] : kNumbers) {
-		error = parse_nic_option(key, std::to_string(value), checked);
+		NicConfig unused;
+		error = parse_nic_option(key, std::to_string(value), unused);
 		if (!error.empty())
 			return false;
 	}
+	NicSettings settings;
+	error = settle(config, settings);
+	if (!error.empty())
+		return false;
 	if (!endpoint)
 		endpoint = make_endpoint(config.endpoint, vswitch, error);
 	if (!endpoint)
 		return false;
 	uint32_t number = nic_number++;
-	if (checked.name.empty())
-		checked.name = "nic" + std::to_string(number);
-	if (checked.mac == std::array<uint8_t, 6>{})
-		checked.mac = {
+	if (settings.name.empty())
+		settings.name = "nic" + std::to_string(number);
+	if (settings.mac == std::array<uint8_t, 6>{})
+		settings.mac = {
 			0x00,		0x15, 0x5d, uint8_t(number >> 16), uint8_t(number >> 8),
 			uint8_t(number)};
 	/* 4e565350-0000-4000-8000-, then the NIC's number and the end of its MAC */
 	vmbus::Guid guid = {{0x50, 0x53, 0x56, 0x4e, 0x00, 0x00, 0x00, 0x40, 0x80, 0x00,
 			     uint8_t(number >> 16), uint8_t(number >> 8), uint8_t(number),
-			     checked.mac[3], checked.mac[4], checked.mac[5]}};
-	nics.push_back(std::make_unique<Nic>(checked, guid, std::move(endpoint), faults, log));
+			     settings.mac[3], settings.mac[4], settings.mac[5]}};
+	nics.push_back(std::make_unique<Nic>(settings, guid, std::move(endpoint), faults, log));
 	instance = guid;
 	if (connection)
 		connection->nic_added(*nics.back());

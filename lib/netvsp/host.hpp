@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,26 +25,27 @@
 
 namespace netvsp {
 
+/** What is left open is as in hosts of the profile (profile.hpp). */
 struct NicConfig {
 	std::string name; /**< for people; empty = "nicN" */
 	std::string endpoint = "null";
+	std::string profile;	      /**< which host this is; empty = the newest Hyper-V */
 	std::array<uint8_t, 6> mac{}; /**< zero = 00:15:5d:... derived from the NIC's number */
-	uint32_t mtu = 9000;	      /**< largest MTU the host grants, 68..9202 */
+	std::optional<uint32_t> mtu;  /**< largest MTU the host grants, 68..9202 */
 	uint32_t queues = 1;	      /**< channels the host grants, 1..64 */
-	uint32_t nvsp = 0x60001;      /**< highest NVSP version accepted */
+	std::optional<uint32_t> nvsp; /**< highest NVSP version accepted */
 	uint32_t section_size = 6144; /**< of a send section */
 	uint32_t max_packets = 8;     /**< RNDIS messages per packet, INITIALIZE reply */
 	uint32_t alignment_shift = 3;
 	uint64_t speed_mbps = 40000;
-	bool monitor = false; /**< channels have a monitor id */
-	bool link = true;     /**< medium connected at start */
-	bool set_mac = true;  /**< the guest may change its address */
-	uint32_t rss_types = kHashTcpIpv4 | kHashTcpIpv6 | kHashUdpIpv4 |
-			     kHashUdpIpv6; /**< beside IPv4 and IPv6, which go without saying */
-	uint32_t tx_csum = kChecksumAll;   /**< Checksum bits that the host computes */
-	uint32_t rx_csum = kChecksumAll;   /**< and verifies, for guests that ask for it */
-	uint32_t lso_max = 62780; /**< TCP payload of a large send (vmswitch's), 0 = no LSO */
-	bool rsc = true;	  /**< received segments are joined for guests that ask for it */
+	bool monitor = false;		   /**< channels have a monitor id */
+	bool link = true;		   /**< medium connected at start */
+	std::optional<bool> set_mac;	   /**< the guest may change its address */
+	std::optional<uint32_t> rss_types; /**< beside IPv4 and IPv6, which go without saying */
+	std::optional<uint32_t> tx_csum;   /**< Checksum bits that the host computes */
+	std::optional<uint32_t> rx_csum;   /**< and verifies, for guests that ask for it */
+	std::optional<uint32_t> lso_max;   /**< TCP payload of a large send, 0 = no LSO */
+	std::optional<bool> rsc; /**< received segments are joined for guests that ask for it */
 	std::vector<std::string> faults; /**< fault script, see fault.hpp */
 };
 
@@ -52,13 +54,14 @@ std::string parse_nic_option(const std::string& key, const std::string& value, N
 
 struct NicStats {
 	EndpointStats endpoint;
-	uint64_t tx_packets = 0;      /**< VMBus data packets from the guest */
-	uint64_t tx_frames = 0;	      /**< RNDIS frames in them */
-	uint64_t tx_errors = 0;	      /**< frames or packets refused as malformed */
-	uint64_t tx_csum = 0;	      /**< frames whose checksums the host computed */
-	uint64_t tx_csum_undone = 0;  /**< could not, by what it offers or what the frame was */
-	uint64_t tx_lso = 0;	      /**< large sends */
-	uint64_t tx_segments = 0;     /**< frames made of them */
+	uint64_t tx_packets = 0;     /**< VMBus data packets from the guest */
+	uint64_t tx_frames = 0;	     /**< RNDIS frames in them */
+	uint64_t tx_errors = 0;	     /**< frames or packets refused as malformed */
+	uint64_t tx_csum = 0;	     /**< frames whose checksums the host computed */
+	uint64_t tx_csum_undone = 0; /**< could not, by what it offers or what the frame was */
+	uint64_t tx_lso = 0;	     /**< large sends */
+	uint64_t tx_segments =
+		0; /**< frames made of them, where the network takes them not whole */
 	uint64_t tx_lso_oversize = 0; /**< large sends beyond lso_max; done all the same */
 	uint64_t tx_vlan = 0;	      /**< frames that the host tagged */
 	uint64_t tx_not_enabled = 0;  /**< asked for what was not turned on; done all the same */
@@ -74,6 +77,7 @@ struct NicStats {
 	uint64_t rx_rsc_frames = 0;   /**< of which they were made */
 	uint64_t rx_vlan = 0;	      /**< frames whose tag went into the info for it */
 	uint64_t rx_no_buffer = 0;    /**< times the receive buffer or the ring was full */
+	uint64_t rx_dropped = 0;      /**< frames for a channel that the guest does not serve */
 	uint64_t interrupts = 0;      /**< signals to the guest */
 	uint64_t protocol_errors = 0; /**< violations after which a channel went silent */
 	uint32_t suballocations_in_use = 0; /**< of the receive buffer: sent, not yet completed */

@@ -14,13 +14,13 @@ namespace {
 
 constexpr uint32_t kPacketsPerPass = 512; /* of one channel, so that others have their turn */
 
-Offloads configured(const NicConfig& config)
+Offloads configured(const NicSettings& settings)
 {
 	Offloads out;
-	out.tx_checksum = config.tx_csum & kChecksumAll;
-	out.rx_checksum = config.rx_csum & kChecksumAll;
-	out.lso4 = out.lso6 = config.lso_max != 0;
-	out.rsc4 = out.rsc6 = config.rsc;
+	out.tx_checksum = settings.tx_csum & kChecksumAll;
+	out.rx_checksum = settings.rx_csum & kChecksumAll;
+	out.lso4 = out.lso6 = settings.lso_max != 0;
+	out.rsc4 = out.rsc6 = settings.rsc;
 	return out;
 }
 
@@ -33,16 +33,16 @@ uint64_t monotonic_ns()
 	return uint64_t(now.tv_sec) * 1000000000u + uint64_t(now.tv_nsec);
 }
 
-Nic::Nic(const NicConfig& config, const vmbus::Guid& guid, std::unique_ptr<Endpoint> endpoint,
+Nic::Nic(const NicSettings& settings, const vmbus::Guid& guid, std::unique_ptr<Endpoint> endpoint,
 	 FaultScript faults, const Log& log)
-	: config_(config),
+	: settings_(settings),
 	  guid_(guid),
 	  endpoint_(std::move(endpoint)),
 	  faults_(faults),
 	  log_(log),
-	  offered_(configured(config)),
-	  link_up_(config.link),
-	  mac_(config.mac),
+	  offered_(configured(settings)),
+	  link_up_(settings.link),
+	  mac_(settings.mac),
 	  scratch_(16 * 1024)
 {
 	channels_.push_back(std::make_unique<Channel>());
@@ -58,7 +58,7 @@ Nic::~Nic()
 void Nic::note(const std::string& text)
 {
 	if (log_)
-		log_(config_.name + ": " + text);
+		log_(settings_.name + ": " + text);
 }
 
 void Nic::stats(NicStats& out) const
@@ -116,18 +116,18 @@ void Nic::reset()
 	vf_told_ = false;
 	data_path_lost_ = false;
 	filter_ = 0;
-	mac_ = config_.mac;
+	mac_ = settings_.mac;
 	rss_.disable();
 	enabled_ = {};
 	offload_sets_ = 0;
 	offloads_changed_ = false;
 	indications_.clear();
+	forget_frames();
 	receive_buffer_.detach();
 	receive_gpadl_ = 0;
 	send_buffer_ = nullptr;
 	send_sections_ = 0;
 	send_gpadl_ = 0;
-	held_.index = ReceiveBuffer::kNone;
 	endpoint_full_ = false;
 }
 
@@ -182,6 +182,9 @@ void Nic::close(Channel& channel)
 	for (uint32_t i = 0; i < channel.rx_count; i++)
 		receive_buffer_.give(channel.rx_index[i]);
 	channel.rx_count = 0;
+	for (const RxFrame& frame : channel.held)
+		receive_buffer_.give(frame.index);
+	channel.held.clear();
 	receive_buffer_.abandon(channel.index);
 	if (channel.index != 0)
 		return;
@@ -219,9 +222,7 @@ void Nic::buffer_lost(uint32_t gpadl)
 	if (receive_gpadl_ == gpadl || send_gpadl_ == gpadl)
 		violation(*channels_[0], "a buffer's GPADL was torn down without revoking it");
 	if (receive_gpadl_ == gpadl) {
-		for (auto& channel : channels_)
-			channel->rx_count = 0;
-		held_.index = ReceiveBuffer::kNone;
+		forget_frames();
 		receive_buffer_.detach();
 		receive_gpadl_ = 0;
 	}
@@ -243,9 +244,9 @@ void Nic::set_link(bool up)
 
 void Nic::set_speed(uint64_t mbps)
 {
-	if (mbps == config_.speed_mbps)
+	if (mbps == settings_.speed_mbps)
 		return;
-	config_.speed_mbps = mbps;
+	settings_.speed_mbps = mbps;
 	const uint32_t speed = link_speed();
 	indicate(rndis::kStatusLinkSpeedChange, &speed, sizeof(speed));
 	finish(*channels_[0]);
@@ -276,9 +277,18 @@ bool Nic::receiving() const
 
 bool Nic::can_receive() const
 {
-	return receiving() && !held() &&
-	       receive_buffer_.in_use() + kControlIds < receive_buffer_.count() &&
-	       (channels_.size() > 1 || !channels_[0]->out.blocked());
+	if (!receiving() || receive_buffer_.in_use() + kControlIds >= receive_buffer_.count() ||
+	    (channels_.size() == 1 && channels_[0]->out.blocked()))
+		return false;
+	return !network_waits();
+}
+
+bool Nic::held() const
+{
+	for (const auto& channel : channels_)
+		if (!channel->held.empty())
+			return true;
+	return false;
 }
 
 /* A channel that had no room in its ring goes on only when the guest signalled. */
@@ -415,7 +425,7 @@ bool Nic::pass()
 		indicate_offloads();
 	if (!table_sent_ && channels_.size() > 1)
 		send_indirection_table();
-	if (held() ? receiving() : can_receive())
+	if (receiving())
 		work |= receive_pass();
 	for (auto& channel : channels_)
 		finish(*channel);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /**
- * One emulated NIC: its configuration, its endpoint, and what a guest has made of it so far.
+ * One emulated NIC: its settings, its endpoint, and what a guest has made of it so far.
  *
  * nic.cpp            channels opening and closing, the pass over them, errors
  * nvsp_control.cpp   NVSP: versions, buffers, subchannels
@@ -25,6 +25,7 @@
 #include "fault.hpp"
 #include "guest_memory.hpp"
 #include "host.hpp"
+#include "profile.hpp"
 #include "receive_buffer.hpp"
 #include "ring.hpp"
 #include "rsc.hpp"
@@ -100,6 +101,10 @@ struct Channel {
 	std::array<uint32_t, nvsp::kMaxFramesPerReceive> rx_index;
 	std::array<vmbus::TransferPageRange, nvsp::kMaxFramesPerReceive> rx_range;
 
+	/* Frames that the guest has no room for yet. */
+	std::deque<RxFrame> held;
+	uint64_t held_since = 0; /* when the first began to wait, or one last could go */
+
 	/* The packet that the newest of them may be joined with. */
 	RscPacket rsc;
 	RxFrame rsc_first;
@@ -109,11 +114,11 @@ struct Channel {
 
 class Nic {
       public:
-	Nic(const NicConfig& config, const vmbus::Guid& guid, std::unique_ptr<Endpoint> endpoint,
-	    FaultScript faults, const Log& log);
+	Nic(const NicSettings& settings, const vmbus::Guid& guid,
+	    std::unique_ptr<Endpoint> endpoint, FaultScript faults, const Log& log);
 	~Nic();
 
-	const NicConfig& config() const { return config_; }
+	const NicSettings& settings() const { return settings_; }
 	const vmbus::Guid& guid() const { return guid_; }
 	Endpoint& endpoint() { return *endpoint_; }
 	FaultScript& faults() { return faults_; }
@@ -151,8 +156,8 @@ class Nic {
 	void mask();
 	/** Whether receive() may be called as soon as there is a frame. */
 	bool can_receive() const;
-	/** Whether a received frame waits for room in its channel's ring. */
-	bool held() const { return held_.index != ReceiveBuffer::kNone; }
+	/** Whether a received frame waits until the guest has room for it. */
+	bool held() const;
 	/** Whether a frame from the guest waits for the endpoint. */
 	bool endpoint_full() const { return endpoint_full_; }
 
@@ -202,6 +207,11 @@ class Nic {
 	/* oid.cpp */
 	uint32_t link_speed() const;
 	Offloads offered() const;
+	bool has_rss() const { return settings_.profile->nvsp >= nvsp::kVersion5; }
+	uint8_t offload_revision() const;
+	ndis::Offload offload_message(const Offloads& offloads, uint8_t revision) const;
+	void append_offload(std::vector<uint8_t>& out, const Offloads& offloads,
+			    const uint8_t* input, uint32_t input_length) const;
 	uint32_t query_oid(uint32_t oid, const uint8_t* input, uint32_t input_length,
 			   std::vector<uint8_t>& out) const;
 	uint32_t set_oid(uint32_t oid, const uint8_t* data, uint32_t length);
@@ -221,6 +231,8 @@ class Nic {
 	Tx transmit(Channel& channel, uint32_t total);
 	Tx transmit_message(Channel& channel, const rndis::PacketMessage& header, uint32_t at);
 	bool read_infos(const rndis::PacketMessage& header, uint32_t at, TxRequest& request) const;
+	bool send_changed(const TxRequest& request, uint8_t* frame, uint32_t length,
+			  FrameOffload& left);
 	Tx transmit_changed(const TxRequest& request, uint32_t at, uint32_t length);
 	Tx transmit_large(Channel& channel, const TxRequest& request, uint32_t at, uint32_t length);
 	void count_request(const TxRequest& request, bool seeded);
@@ -234,15 +246,23 @@ class Nic {
 	bool receive_pass();
 	bool passes_filter(const uint8_t* frame, uint32_t length) const;
 	RxFrame inspect(uint32_t index, uint32_t length);
+	uint32_t range_length(const RxFrame& frame) const;
 	void write_headers(const RxFrame& frame);
 	bool rsc_wanted(bool v6) const;
 	RxFrame coalesce(Channel& channel, const RxFrame& frame);
+	uint32_t share() const;
+	bool full(const Channel& channel) const;
+	bool stuck(const Channel& channel) const;
+	bool network_waits() const;
+	uint32_t most_held() const;
 	bool queue_frame(Channel& channel, const RxFrame& frame);
 	void flush_rx(Channel& channel);
 	void rx_faults(Channel& channel);
-	bool deliver(const RxFrame& frame);
+	void deliver(const RxFrame& frame);
+	bool deliver_held(Channel& channel);
+	void forget_frames();
 
-	NicConfig config_;
+	NicSettings settings_;
 	vmbus::Guid guid_;
 	std::unique_ptr<Endpoint> endpoint_;
 	FaultScript faults_;
@@ -288,10 +308,6 @@ class Nic {
 	std::vector<uint32_t> range_ends_; /* cumulative; for where headers may lie */
 	std::vector<uint8_t> scratch_;
 	std::vector<uint8_t> large_send_;
-
-	/* A received frame whose channel has no room. */
-	RxFrame held_;
-	uint64_t held_since_ = 0;
 };
 
 uint64_t monotonic_ns();

@@ -9,11 +9,13 @@
 #include "netvsc/nvsp.hpp"
 
 #include "fault.hpp"
+#include "profile.hpp"
 
 namespace netvsp {
 
 namespace {
 
+/* Out is a number of any type, or an optional one. */
 template <class T>
 std::string number(const std::string& key, const std::string& value, uint64_t low, uint64_t high,
 		   T& out)
@@ -24,11 +26,14 @@ std::string number(const std::string& key, const std::string& value, uint64_t lo
 	if (error != std::errc() || end != last || n < low || n > high)
 		return key + "=" + value + ": must be " + std::to_string(low) + ".." +
 		       std::to_string(high);
-	out = T(n);
+	if constexpr (requires { out.value(); })
+		out = typename T::value_type(n);
+	else
+		out = T(n);
 	return {};
 }
 
-std::string boolean(const std::string& key, const std::string& value, bool& out)
+template <class T> std::string boolean(const std::string& key, const std::string& value, T& out)
 {
 	if (value == "1" || value == "on" || value == "up" || value == "yes")
 		out = true;
@@ -68,7 +73,7 @@ std::string mac_address(const std::string& value, std::array<uint8_t, 6>& out)
 	return {};
 }
 
-std::string nvsp_version(const std::string& value, uint32_t& out)
+std::string nvsp_version(const std::string& value, std::optional<uint32_t>& out)
 {
 	static constexpr struct {
 		const char* name;
@@ -110,7 +115,7 @@ constexpr NamedBit kRssTypes[] = {{"tcp4", kHashTcpIpv4},
 /* "all", "none", or some of the names with '+' between them */
 template <size_t N>
 std::string bits(const std::string& key, const std::string& value, const NamedBit (&known)[N],
-		 uint32_t& out)
+		 std::optional<uint32_t>& out)
 {
 	uint32_t all = 0;
 	uint32_t wanted = 0;
@@ -159,6 +164,12 @@ std::string parse_nic_option(const std::string& key, const std::string& value, N
 		config.endpoint = value;
 		return {};
 	}
+	if (key == "profile") {
+		if (value.empty() || !find_profile(value))
+			return "profile=" + value + ": must be one of " + profile_names();
+		config.profile = value;
+		return {};
+	}
 	if (key == "mac")
 		return mac_address(value, config.mac);
 	if (key == "mtu")
@@ -200,7 +211,8 @@ std::string parse_nic_option(const std::string& key, const std::string& value, N
 	if (key == "fault")
 		return fault_script(value, config.faults);
 	return "unknown key '" + key +
-	       "'; known are name, endpoint, mac, mtu, queues, nvsp, section_size, max_packets, "
+	       "'; known are name, endpoint, profile, mac, mtu, queues, nvsp, section_size, "
+	       "max_packets, "
 	       "alignment, speed, monitor, link, set_mac, rss, csum, tx_csum, rx_csum, lso_max, "
 	       "rsc, "
 	       "fault";

@@ -11,7 +11,6 @@ constexpr uint32_t kVersions[] = {nvsp::kVersion61, nvsp::kVersion6, nvsp::kVers
 				  nvsp::kVersion4,  nvsp::kVersion2, nvsp::kVersion1};
 constexpr uint32_t kMaxMdlChain = 34;
 constexpr uint32_t kMtuFallback = 1514;
-constexpr uint32_t kMtuMin = 68;
 
 } // namespace
 
@@ -138,7 +137,7 @@ void Nic::nvsp_init(Channel& channel, const Packet& packet, const nvsp::Message&
 	uint32_t chosen = 0;
 	if (!faults_.fire(Fault::kRefuseNvsp)) {
 		for (uint32_t v : kVersions) {
-			if (v <= config_.nvsp && v >= message.init.min_version &&
+			if (v <= settings_.nvsp && v >= message.init.min_version &&
 			    v <= message.init.max_version) {
 				chosen = v;
 				break;
@@ -174,8 +173,8 @@ void Nic::nvsp_ndis_config(Channel& channel, const nvsp::Message& message)
 	capabilities_ = message.ndis_config.capabilities;
 	mtu_ = message.ndis_config.mtu;
 	/* Hyper-V does not refuse what it does not like, it takes the usual size. */
-	if (mtu_ > config_.mtu + 14 || mtu_ < kMtuMin + 14)
-		mtu_ = std::min(kMtuFallback, config_.mtu + 14);
+	if (mtu_ > settings_.mtu + 14 || mtu_ < settings_.profile->min_mtu + 14)
+		mtu_ = std::min(kMtuFallback, settings_.mtu + 14);
 }
 
 void Nic::nvsp_receive_buffer(Channel& channel, const Packet& packet, const nvsp::Message& message)
@@ -195,8 +194,10 @@ void Nic::nvsp_receive_buffer(Channel& channel, const Packet& packet, const nvsp
 	answer.type = nvsp::kSendReceiveBufferComplete;
 	answer.receive_buffer_complete.status = nvsp::kStatusFailure;
 	const Gpadl* gpadl = link_->gpadl(message.buffer.gpadl, channel.relid);
+	const Profile& profile = *settings_.profile;
 	if (gpadl && !faults_.fire(Fault::kRecvbufFail) &&
-	    receive_buffer_.attach(gpadl->base, gpadl->size, mtu_)) {
+	    gpadl->size <= profile.max_receive_buffer &&
+	    receive_buffer_.attach(gpadl->base, gpadl->size, profile.suballocation_size(mtu_))) {
 		receive_gpadl_ = gpadl->id;
 		receive_buffer_id_ = message.buffer.id;
 		auto& section = answer.receive_buffer_complete.section;
@@ -224,13 +225,13 @@ void Nic::nvsp_send_buffer(Channel& channel, const Packet& packet, const nvsp::M
 	answer.type = nvsp::kSendSendBufferComplete;
 	answer.send_buffer_complete.status = nvsp::kStatusFailure;
 	const Gpadl* gpadl = link_->gpadl(message.buffer.gpadl, channel.relid);
-	if (gpadl && !faults_.fire(Fault::kSendbufFail) && gpadl->size >= config_.section_size) {
+	if (gpadl && !faults_.fire(Fault::kSendbufFail) && gpadl->size >= settings_.section_size) {
 		send_gpadl_ = gpadl->id;
 		send_buffer_ = gpadl->base;
-		send_sections_ = uint32_t(std::min<uint64_t>(gpadl->size / config_.section_size,
+		send_sections_ = uint32_t(std::min<uint64_t>(gpadl->size / settings_.section_size,
 							     nvsp::kNoSection - 1));
 		answer.send_buffer_complete.status = nvsp::kStatusSuccess;
-		answer.send_buffer_complete.section_size = config_.section_size;
+		answer.send_buffer_complete.section_size = settings_.section_size;
 	}
 	send_completion(channel, packet.descriptor.transaction_id, &answer,
 			nvsp::message_size(version_));
@@ -243,9 +244,7 @@ void Nic::nvsp_revoke(Channel& channel, const nvsp::Message& message, bool recei
 			return violation(channel, "revokes a receive buffer that is not there");
 		/* Frames that were announced stay announced: the guest must not complete them
 		 * afterwards. */
-		for (auto& c : channels_)
-			c->rx_count = 0;
-		held_.index = ReceiveBuffer::kNone;
+		forget_frames();
 		receive_buffer_.detach();
 		receive_gpadl_ = 0;
 	} else {
@@ -267,8 +266,11 @@ void Nic::nvsp_subchannels(Channel& channel, const Packet& packet, const nvsp::M
 	nvsp::Message answer{};
 	answer.type = nvsp::kSubchannel;
 	bool good = message.subchannel_request.operation == nvsp::kSubchannelAllocate &&
-		    rndis_ready_ && channels_.size() == 1;
-	uint32_t count = good ? std::min(message.subchannel_request.count, config_.queues - 1) : 0;
+		    rndis_ready_ && channels_.size() == 1 &&
+		    (settings_.profile->clamps_subchannels ||
+		     message.subchannel_request.count < settings_.queues);
+	uint32_t count =
+		good ? std::min(message.subchannel_request.count, settings_.queues - 1) : 0;
 	answer.subchannel_complete.status = good ? nvsp::kStatusSuccess : nvsp::kStatusFailure;
 	answer.subchannel_complete.count = count;
 	send_completion(channel, packet.descriptor.transaction_id, &answer,

@@ -67,12 +67,9 @@ void append_u32(std::vector<uint8_t>& out, uint64_t value)
 	append(out, &limited, sizeof(limited));
 }
 
-/* In the newest revision that the guest knows by its NDIS version and by the header that it may
- * have put into the query. */
-void append_offload(std::vector<uint8_t>& out, ndis::Offload offload, uint32_t ndis_version,
-		    const uint8_t* input, uint32_t input_length)
+/* The revision that a guest wants, by the header that it may have put into the query. */
+uint8_t wanted_revision(uint8_t revision, const uint8_t* input, uint32_t input_length)
 {
-	uint8_t revision = ndis_offload_revision(ndis_version);
 	ndis::ObjectHeader wanted;
 	if (input_length >= sizeof(wanted)) {
 		memcpy(&wanted, input, sizeof(wanted));
@@ -82,17 +79,42 @@ void append_offload(std::vector<uint8_t>& out, ndis::Offload offload, uint32_t n
 				revision--;
 		}
 	}
-	offload.header.revision = revision;
-	offload.header.size = ndis_offload_size(revision);
-	append(out, &offload, offload.header.size);
+	return revision;
 }
 
 } // namespace
 
+/* What a guest knows by its NDIS version, or what the host has for every guest. */
+uint8_t Nic::offload_revision() const
+{
+	const Profile& profile = *settings_.profile;
+	return profile.offload_revision_set
+		       ? profile.offload_revision
+		       : std::min(ndis_offload_revision(ndis_version_), profile.offload_revision);
+}
+
+ndis::Offload Nic::offload_message(const Offloads& offloads, uint8_t revision) const
+{
+	ndis::Offload out = ndis_offload(offloads, settings_.lso_max);
+	out.header.revision = revision;
+	out.header.size = ndis_offload_size(revision);
+	return out;
+}
+
+void Nic::append_offload(std::vector<uint8_t>& out, const Offloads& offloads, const uint8_t* input,
+			 uint32_t input_length) const
+{
+	uint8_t revision = offload_revision();
+	if (!settings_.profile->offload_revision_set)
+		revision = wanted_revision(revision, input, input_length);
+	const ndis::Offload offload = offload_message(offloads, revision);
+	append(out, &offload, offload.header.size);
+}
+
 /* As RNDIS has it, in units of 100 bit/s. */
 uint32_t Nic::link_speed() const
 {
-	return uint32_t(std::min<uint64_t>(config_.speed_mbps * 10000, 0xffffffff));
+	return uint32_t(std::min<uint64_t>(settings_.speed_mbps * 10000, 0xffffffff));
 }
 
 /* A guest has to know the info by which parts of a packet are told. */
@@ -124,7 +146,7 @@ uint32_t Nic::query_oid(uint32_t oid, const uint8_t* input, uint32_t input_lengt
 		append_u32(out, filter_);
 		break;
 	case rndis::kOidPermanentAddress:
-		append(out, config_.mac.data(), config_.mac.size());
+		append(out, settings_.mac.data(), settings_.mac.size());
 		break;
 	case rndis::kOidCurrentAddress:
 		append(out, mac_.data(), mac_.size());
@@ -135,25 +157,25 @@ uint32_t Nic::query_oid(uint32_t oid, const uint8_t* input, uint32_t input_lengt
 		break;
 	}
 	case rndis::kOidReceiveScaleCapabilities: {
+		if (!has_rss())
+			return settings_.profile->unknown_oid;
 		RssCapabilities caps{};
 		caps.header = {ndis::kTypeRssCapabilities, 2, kRssCapabilitiesSize};
 		caps.flags = kRssCapToeplitz;
 		for (auto [type, flag] : kRssCapOfType)
-			if (config_.rss_types & type)
+			if (settings_.rss_types & type)
 				caps.flags |= flag;
 		caps.interrupt_messages = 1;
-		caps.receive_queues = config_.queues;
+		caps.receive_queues = settings_.queues;
 		caps.table_entries = kRssTableSize;
 		append(out, &caps, kRssCapabilitiesSize);
 		break;
 	}
 	case rndis::kOidOffloadCapabilities:
-		append_offload(out, ndis_offload(offered(), config_.lso_max), ndis_version_, input,
-			       input_length);
+		append_offload(out, offered(), input, input_length);
 		break;
 	case rndis::kOidOffloadCurrentConfig:
-		append_offload(out, ndis_offload(enabled_, config_.lso_max), ndis_version_, input,
-			       input_length);
+		append_offload(out, enabled_, input, input_length);
 		break;
 	case kOidHardwareStatus:
 	case kOidMediaSupported:
@@ -171,7 +193,7 @@ uint32_t Nic::query_oid(uint32_t oid, const uint8_t* input, uint32_t input_lengt
 		append_u32(out, 0xffffffff);
 		break;
 	default:
-		return rndis::kStatusInvalidOid;
+		return settings_.profile->unknown_oid;
 	}
 	return rndis::kStatusSuccess;
 }
@@ -187,7 +209,7 @@ uint32_t Nic::set_oid(uint32_t oid, const uint8_t* data, uint32_t length)
 		memcpy(&filter_, data, sizeof(filter_));
 		return rndis::kStatusSuccess;
 	case rndis::kOidReceiveScaleParameters:
-		return set_rss(data, length);
+		return has_rss() ? set_rss(data, length) : settings_.profile->unknown_oid;
 	case rndis::kOidOffloadParameters:
 		return set_offloads(data, length);
 	case rndis::kOidConfigParameter:
@@ -195,7 +217,7 @@ uint32_t Nic::set_oid(uint32_t oid, const uint8_t* data, uint32_t length)
 	case kOidNetworkLayerAddresses:
 		return rndis::kStatusSuccess;
 	default:
-		return rndis::kStatusInvalidOid;
+		return settings_.profile->unknown_oid;
 	}
 }
 
@@ -206,9 +228,9 @@ uint32_t Nic::set_parameter(const uint8_t* data, uint32_t length)
 	uint32_t status = read_config_parameter(data, length, p);
 	if (status != rndis::kStatusSuccess || p.type != ndis::kParameterString)
 		return status;
-	if (p.name == "NetworkAddress") {
+	if (p.name == "NetworkAddress" && !settings_.ignores_mac) {
 		/* Hyper-V lets a guest do so if the NIC may spoof addresses. */
-		if (!config_.set_mac)
+		if (!settings_.set_mac)
 			return rndis::kStatusFailure;
 		return parse_network_address(p.text, mac_) ? rndis::kStatusSuccess
 							   : rndis::kStatusInvalidData;
@@ -248,10 +270,10 @@ uint32_t Nic::set_rss(const uint8_t* data, uint32_t length)
 	std::vector<uint32_t> table(std::min<size_t>(p.table_size / 4, kRssTableSize));
 	memcpy(table.data(), data + p.table_offset, table.size() * 4);
 	for (uint32_t channel : table)
-		if (channel >= config_.queues)
+		if (channel >= settings_.queues)
 			return rndis::kStatusInvalidData;
 	/* A type that was not offered is not refused, it is not used. */
-	rss_.enable(p.hash_information & (config_.rss_types | kHashIpv4 | kHashIpv6),
+	rss_.enable(p.hash_information & (settings_.rss_types | kHashIpv4 | kHashIpv6),
 		    data + p.key_offset, table);
 	return rndis::kStatusSuccess;
 }

@@ -8,8 +8,11 @@
  */
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <vector>
+
+#include "netvsc/nvsp.hpp"
 
 namespace netvsp {
 
@@ -19,15 +22,10 @@ class ReceiveBuffer {
       public:
 	static constexpr uint32_t kNone = 0xffffffff;
 
-	/** What a sub-allocation must hold at this MTU (which includes the Ethernet header):
-	 *  room for headers before the frame, and 36 bytes after it that some guests misuse. Whole
-	 *  cache lines, as Hyper-V's 1728 bytes are. */
-	static constexpr uint32_t size_for(uint32_t mtu) { return (256 + mtu + 36 + 63) / 64 * 64; }
-
-	bool attach(uint8_t* memory, uint64_t bytes, uint32_t mtu)
+	/** @param size of a sub-allocation */
+	bool attach(uint8_t* memory, uint64_t bytes, uint32_t size)
 	{
 		detach();
-		uint32_t size = size_for(mtu);
 		uint64_t count = bytes / size;
 		if (bytes > 0xffffffffu || count < 2 * kControlIds)
 			return false;
@@ -50,6 +48,8 @@ class ReceiveBuffer {
 	uint32_t suballocation_size() const { return size_; }
 	uint32_t count() const { return count_; }
 	uint32_t in_use() const { return in_use_; }
+	/** Sub-allocations that the guest has to complete on this channel. */
+	uint32_t outstanding(uint32_t channel) const { return outstanding_[channel]; }
 	uint32_t offset(uint32_t index) const { return index * size_; }
 	uint8_t* at(uint32_t index) const { return memory_ + uint64_t(index) * size_; }
 
@@ -84,6 +84,7 @@ class ReceiveBuffer {
 		t.last = indices[count - 1];
 		t.count = count;
 		t.channel = channel;
+		outstanding_[channel] += count;
 		return id;
 	}
 	/** @return false if there is no such transaction on this channel */
@@ -147,6 +148,7 @@ class ReceiveBuffer {
 		next_[t.last] = free_;
 		free_ = t.first;
 		in_use_ -= t.count;
+		outstanding_[t.channel] -= t.count;
 		t.count = 0;
 		t.next_free = free_transaction_;
 		free_transaction_ = id;
@@ -159,6 +161,7 @@ class ReceiveBuffer {
 	uint32_t free_ = kNone;
 	uint32_t free_transaction_ = kNone;
 	bool control_in_use_[kControlIds] = {};
+	std::array<uint32_t, nvsp::kMaxChannels> outstanding_{};
 	std::vector<uint32_t> next_;
 	std::vector<Transaction> transactions_;
 };

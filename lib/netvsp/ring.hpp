@@ -121,7 +121,8 @@ class InRing {
 		if (!valid(in))
 			return false; /* peek() reports it */
 		int64_t used = in >= cursor_ ? in - cursor_ : int64_t(size_) - cursor_ + in;
-		int64_t after = int64_t(size_) - used;
+		/* What the guest can write, which is never the last 8 bytes. */
+		int64_t after = int64_t(size_) - used - 8;
 		/* The guest may have written meanwhile: this can be below zero, hence signed. */
 		int64_t before = after - freed;
 		return before < pending && after >= pending;

@@ -96,9 +96,7 @@ void Nic::send_indications()
 /* Hosts tell what is in force whenever the guest or somebody else changed it. */
 void Nic::indicate_offloads()
 {
-	ndis::Offload offload = ndis_offload(enabled_, config_.lso_max);
-	offload.header.revision = ndis_offload_revision(ndis_version_);
-	offload.header.size = ndis_offload_size(offload.header.revision);
+	const ndis::Offload offload = offload_message(enabled_, offload_revision());
 	offloads_changed_ = false;
 	indicate(rndis::kStatusOffloadConfig, &offload, offload.header.size);
 }
@@ -130,6 +128,8 @@ void Nic::handle_rndis_control(Channel& channel, const Packet& packet, const uin
 			break;
 		if (rndis_ready_)
 			return violation(channel, "second RNDIS INITIALIZE");
+		if (ndis_version_ == 0 && settings_.profile->needs_ndis_version)
+			return violation(channel, "RNDIS INITIALIZE before the NDIS version");
 		rndis::InitializeComplete answer{};
 		answer.hdr = answer_header(header.type, sizeof(answer));
 		answer.request_id = request.request_id;
@@ -137,9 +137,9 @@ void Nic::handle_rndis_control(Channel& channel, const Packet& packet, const uin
 		answer.status = fail ? rndis::kStatusFailure : rndis::kStatusSuccess;
 		answer.major = 1;
 		answer.device_flags = kDeviceConnectionless;
-		answer.max_packets_per_message = config_.max_packets;
+		answer.max_packets_per_message = settings_.max_packets;
 		answer.max_transfer_size = kMaxTransferSize;
-		answer.packet_alignment_factor = config_.alignment_shift;
+		answer.packet_alignment_factor = settings_.alignment_shift;
 		rndis_ready_ = !fail;
 		rndis_send(channel, &answer, sizeof(answer));
 		tell_vf();

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "nic.hpp"
 
+#include <algorithm>
+
 #include "inet.hpp"
 #include "rx_offload.hpp"
 
@@ -8,20 +10,15 @@ namespace netvsp {
 
 namespace {
 
-/* A frame starts here in its sub-allocation, or a tag later: behind the RNDIS header and the
- * per-packet infos that there may be, and at a cache line. */
-constexpr uint32_t kFrameOffset = 128;
 constexpr uint32_t kFramesPerPass = 4 * nvsp::kMaxFramesPerReceive;
-/* How long a frame waits for the ring of its channel before it is dropped: a channel that the
- * guest does not serve must not stop the others for good. */
-constexpr uint64_t kHoldNs = 100'000'000;
+constexpr uint32_t kMostHeld = 64; /* frames of one channel that wait for the guest */
+/* How long the network waits for one of several channels. */
+constexpr uint64_t kPatienceNs = 250'000'000;
 
 struct WordInfo {
 	rndis::PacketInfo header;
 	uint32_t value;
 };
-constexpr uint32_t kMaxInfos = 4; /* checksum, tag, hash, packet id */
-static_assert(sizeof(rndis::PacketMessage) + kMaxInfos * sizeof(WordInfo) <= kFrameOffset);
 
 constexpr uint32_t packet_space(uint32_t frames)
 {
@@ -58,12 +55,19 @@ bool Nic::passes_filter(const uint8_t* frame, uint32_t length) const
 	return filter_ & (rndis::kFilterMulticast | rndis::kFilterAllMulticast);
 }
 
+/* Hosts say how long the message is, or just that it has the whole sub-allocation. */
+uint32_t Nic::range_length(const RxFrame& frame) const
+{
+	return settings_.profile->whole_suballocations ? receive_buffer_.suballocation_size()
+						       : frame.offset + frame.length;
+}
+
 /* Writes the RNDIS header and the infos of what lies in a sub-allocation. */
 void Nic::write_headers(const RxFrame& frame)
 {
 	uint8_t* at = receive_buffer_.at(frame.index);
 	rndis::PacketMessage header{};
-	header.hdr = {rndis::kPacket, frame.offset + frame.length};
+	header.hdr = {rndis::kPacket, range_length(frame)};
 	header.data_offset = frame.offset - rndis::kOffsetBase;
 	header.data_length = frame.length;
 	auto add_info = [&](uint32_t type, uint32_t value) {
@@ -76,7 +80,7 @@ void Nic::write_headers(const RxFrame& frame)
 		add_info(rndis::kPpiChecksum, frame.checksum);
 	if (frame.tagged)
 		add_info(rndis::kPpiVlan, vlan_info(frame.tag));
-	if (frame.rss.type != 0)
+	if (frame.rss.type != 0 && settings_.profile->tells_hash)
 		add_info(rndis::kPpiHashValue, frame.rss.hash);
 	if (frame.part) {
 		uint32_t id;
@@ -145,11 +149,30 @@ RxFrame Nic::coalesce(Channel& channel, const RxFrame& frame)
 	return last;
 }
 
+/*
+ * Where there are several channels each has its share of the receive buffer, as OpenVMM's have
+ * (rx_bufs.rs): a guest that does not serve one of them must not starve the others. A part of the
+ * share is for frames that wait.
+ */
+uint32_t Nic::share() const
+{
+	const uint32_t frames = receive_buffer_.count() - kControlIds;
+	return std::max(frames / uint32_t(channels_.size()), 1u);
+}
+
+uint32_t Nic::most_held() const
+{
+	return std::clamp(share() / 4, 1u, kMostHeld);
+}
+
 /* Puts headers before the frame and adds it to the channel's packet. @return false: no room */
 bool Nic::queue_frame(Channel& channel, const RxFrame& frame)
 {
 	if (channel.rx_count == nvsp::kMaxFramesPerReceive)
 		flush_rx(channel);
+	const uint32_t used = receive_buffer_.outstanding(channel.index) + channel.rx_count;
+	if (channels_.size() > 1 && used >= std::max(share() - most_held(), 1u))
+		return false;
 	if (channel.rx_count == 0 ? !channel.out.reserve(packet_space(1))
 				  : !channel.out.fits(packet_space(channel.rx_count + 1))) {
 		if (channel.rx_count != 0) {
@@ -161,7 +184,7 @@ bool Nic::queue_frame(Channel& channel, const RxFrame& frame)
 	const RxFrame part = coalesce(channel, frame);
 	write_headers(part);
 	channel.rx_index[channel.rx_count] = part.index;
-	channel.rx_range[channel.rx_count] = {part.offset + part.length,
+	channel.rx_range[channel.rx_count] = {range_length(part),
 					      receive_buffer_.offset(part.index)};
 	channel.rx_count++;
 	return true;
@@ -235,9 +258,9 @@ RxFrame Nic::inspect(uint32_t index, uint32_t length)
 {
 	RxFrame frame;
 	frame.index = index;
-	frame.offset = kFrameOffset;
+	frame.offset = settings_.profile->frame_offset;
 	frame.length = length;
-	uint8_t* data = receive_buffer_.at(index) + kFrameOffset;
+	uint8_t* data = receive_buffer_.at(index) + frame.offset;
 	/* Who did not say that it knows the info for tags finds them where they are. */
 	if ((capabilities_ & nvsp::kCap8021q) && strip_tag(data, length, frame.tag)) {
 		frame.tagged = true;
@@ -246,6 +269,7 @@ RxFrame Nic::inspect(uint32_t index, uint32_t length)
 		data += kVlanTag;
 		stats_.rx_vlan++;
 	}
+	frame.verified = settings_.profile->tells_checksum_always;
 	if (enabled_.rx_checksum != 0) {
 		frame.verified = true;
 		frame.checksum = verify_checksums(data, frame.length, enabled_.rx_checksum);
@@ -256,36 +280,81 @@ RxFrame Nic::inspect(uint32_t index, uint32_t length)
 	return frame;
 }
 
-/* Hands a frame to its channel. @return false: it was held */
-bool Nic::deliver(const RxFrame& frame)
+/* Whether there are as many as may be. The one channel of a NIC has room for one. */
+bool Nic::full(const Channel& channel) const
+{
+	return channel.held.size() >= (channels_.size() == 1 ? 1 : most_held());
+}
+
+/* Whether the guest does not serve a channel, as its frames have waited for long. */
+bool Nic::stuck(const Channel& channel) const
+{
+	return channels_.size() > 1 && monotonic_ns() - channel.held_since > kPatienceNs;
+}
+
+/* Whether for a channel that is full but not given up. */
+bool Nic::network_waits() const
+{
+	for (const auto& channel : channels_)
+		if (!channel->held.empty() && full(*channel) && !stuck(*channel))
+			return true;
+	return false;
+}
+
+/*
+ * Hands a frame to its channel, where it waits if the guest has no room. When a channel is full the
+ * network waits, too, so that nothing is lost where the guest is only slow. But not
+ * for ever if there are others: what is too much for a channel that is not served is dropped.
+ */
+void Nic::deliver(const RxFrame& frame)
 {
 	uint32_t number = frame.rss.channel;
 	/* What the table names may not be there (yet). */
 	if (number >= channels_.size() || !channels_[number]->open || channels_[number]->silent)
 		number = 0;
-	if (queue_frame(*channels_[number], frame))
-		return true;
-	if (!held()) {
+	Channel& channel = *channels_[number];
+	if (channel.held.empty()) {
+		if (queue_frame(channel, frame))
+			return;
 		stats_.rx_no_buffer++;
-		held_since_ = monotonic_ns();
-	} else if (channels_.size() > 1 && monotonic_ns() - held_since_ > kHoldNs) {
+		channel.held_since = monotonic_ns();
+	} else if (full(channel)) {
 		receive_buffer_.give(frame.index);
-		held_.index = ReceiveBuffer::kNone;
-		return true;
+		stats_.rx_dropped++;
+		return;
 	}
-	held_ = frame;
-	return false;
+	channel.held.push_back(frame);
+}
+
+bool Nic::deliver_held(Channel& channel)
+{
+	bool work = false;
+	while (!channel.held.empty() && queue_frame(channel, channel.held.front())) {
+		channel.held.pop_front();
+		work = true;
+	}
+	if (work)
+		channel.held_since = monotonic_ns();
+	return work;
+}
+
+/* What was not announced stays where it is: the buffer goes. */
+void Nic::forget_frames()
+{
+	for (auto& channel : channels_) {
+		channel->rx_count = 0;
+		channel->held.clear();
+	}
 }
 
 bool Nic::receive_pass()
 {
 	bool work = false;
-	if (held()) {
-		if (!deliver(held_))
-			return false;
-		held_.index = ReceiveBuffer::kNone;
-		work = true;
-	}
+	for (auto& channel : channels_)
+		if (!channel->held.empty() && channel->open && !channel->silent)
+			work |= deliver_held(*channel);
+	if (!can_receive())
+		return work;
 	if (!endpoint_->connected())
 		return work;
 	const uint32_t capacity = mtu_ + kVlanTag; /* a VLAN tag is not part of the MTU */
@@ -295,7 +364,7 @@ bool Nic::receive_pass()
 			stats_.rx_no_buffer++;
 			break;
 		}
-		uint8_t* frame = receive_buffer_.at(index) + kFrameOffset;
+		uint8_t* frame = receive_buffer_.at(index) + settings_.profile->frame_offset;
 		uint32_t length = endpoint_->receive(frame, capacity);
 		if (length == 0) {
 			receive_buffer_.give(index);
@@ -312,7 +381,8 @@ bool Nic::receive_pass()
 			receive_buffer_.give(index);
 			continue;
 		}
-		if (!deliver(inspect(index, length)))
+		deliver(inspect(index, length));
+		if (network_waits())
 			break;
 	}
 	return work;

@@ -42,13 +42,13 @@ bool Nic::gather(Channel& channel, const Packet& packet, const nvsp::Message& me
 						   " is not there");
 			return false;
 		}
-		if (message.rndis.section_size > config_.section_size) {
+		if (message.rndis.section_size > settings_.section_size) {
 			bad = true;
 			return true;
 		}
 		total = message.rndis.section_size;
 		pieces_.push_back({send_buffer_ + uint64_t(message.rndis.section_index) *
-							  config_.section_size,
+							  settings_.section_size,
 				   total});
 		range_ends_.push_back(total);
 		return true;
@@ -236,6 +236,20 @@ void Nic::count_request(const TxRequest& request, bool seeded)
 	stats_.tx_unseeded += !seeded;
 }
 
+/* Sends a frame that has 4 bytes of room before it. */
+bool Nic::send_changed(const TxRequest& request, uint8_t* frame, uint32_t length,
+		       FrameOffload& left)
+{
+	if (request.tagged) {
+		frame = insert_tag(frame, request.tag);
+		length += kVlanTag;
+		left.checksum_start += kVlanTag;
+		left.headers += kVlanTag;
+	}
+	return left.checksum ? endpoint_->send_offload(frame, length, left)
+			     : endpoint_->send(frame, length);
+}
+
 Nic::Tx Nic::transmit_changed(const TxRequest& request, uint32_t at, uint32_t length)
 {
 	uint8_t* frame = scratch_.data() + kVlanTag;
@@ -243,13 +257,11 @@ Nic::Tx Nic::transmit_changed(const TxRequest& request, uint32_t at, uint32_t le
 	bool seeded = true;
 	TxRequest possible = request;
 	possible.checksums &= offered_.tx_checksum;
-	bool computed =
-		possible.checksums != 0 && compute_checksums(frame, length, possible, seeded);
-	if (request.tagged) {
-		frame = insert_tag(frame, request.tag);
-		length += kVlanTag;
-	}
-	if (!endpoint_->send(frame, length))
+	FrameOffload left;
+	bool computed = possible.checksums != 0 &&
+			compute_checksums(frame, length, possible, seeded,
+					  endpoint_->takes_offloads() ? &left : nullptr);
+	if (!send_changed(request, frame, length, left))
 		return Tx::kRetry;
 	count_request(request, seeded);
 	if (computed)
@@ -264,21 +276,23 @@ Nic::Tx Nic::transmit_large(Channel& channel, const TxRequest& request, uint32_t
 {
 	if (!(request.v6 ? offered_.lso6 : offered_.lso4))
 		return Tx::kBad;
-	large_send_.resize(std::max<size_t>(large_send_.size(), length));
-	copy_from_pieces(at, large_send_.data(), length);
+	large_send_.resize(std::max<size_t>(large_send_.size(), kVlanTag + length));
+	uint8_t* large = large_send_.data() + kVlanTag;
+	copy_from_pieces(at, large, length);
 	Segmenter segmenter;
-	if (!segmenter.start(large_send_.data(), length, request) ||
-	    segmenter.frame_length() > mtu_)
+	if (!segmenter.start(large, length, request) || segmenter.frame_length() > mtu_)
 		return Tx::kBad;
-	if (network_there()) {
+	if (network_there() && endpoint_->takes_offloads() && segmenter.can_be_whole()) {
+		FrameOffload left;
+		segmenter.whole(large, left);
+		if (!send_changed(request, large, length, left))
+			return Tx::kRetry;
+	} else if (network_there()) {
 		for (uint32_t& n = channel.tx_segments; n < segmenter.count(); n++) {
 			uint8_t* frame = scratch_.data() + kVlanTag;
-			uint32_t size = segmenter.build(n, frame);
-			if (request.tagged) {
-				frame = insert_tag(frame, request.tag);
-				size += kVlanTag;
-			}
-			if (!endpoint_->send(frame, size))
+			const uint32_t size = segmenter.build(n, frame);
+			FrameOffload nothing;
+			if (!send_changed(request, frame, size, nothing))
 				return Tx::kRetry;
 			stats_.tx_segments++;
 		}
@@ -286,7 +300,7 @@ Nic::Tx Nic::transmit_large(Channel& channel, const TxRequest& request, uint32_t
 	channel.tx_segments = 0;
 	count_request(request, segmenter.seeded());
 	stats_.tx_lso++;
-	stats_.tx_lso_oversize += segmenter.payload() > config_.lso_max;
+	stats_.tx_lso_oversize += segmenter.payload() > settings_.lso_max;
 	return Tx::kDone;
 }
 
@@ -300,7 +314,7 @@ Nic::Tx Nic::transmit(Channel& channel, uint32_t total)
 		while (range != range_ends_.end() && *range <= at)
 			++range;
 		if (range == range_ends_.end() || *range - at < sizeof(header) ||
-		    ++messages > config_.max_packets)
+		    ++messages > settings_.max_packets)
 			return Tx::kBad;
 		copy_from_pieces(at, &header, sizeof(header));
 		if (header.hdr.type != rndis::kPacket || header.hdr.length < sizeof(header) ||

@@ -17,6 +17,7 @@ constexpr uint32_t kL4Checksums = kChecksumTcp4 | kChecksumUdp4 | kChecksumTcp6 
 constexpr uint32_t kUdpChecksums = kChecksumUdp4 | kChecksumUdp6;
 constexpr uint32_t kTcpChecksumAt = 16;
 constexpr uint32_t kUdpChecksumAt = 6;
+constexpr uint32_t kMaxIpLength = 0xffff;
 constexpr uint8_t kTcpFin = 0x01;
 constexpr uint8_t kTcpPush = 0x08;
 constexpr uint8_t kTcpCwr = 0x80;
@@ -86,7 +87,8 @@ bool TxRequest::complete(uint32_t frame_length)
 	return l4 >= least && l4 < frame_length;
 }
 
-bool compute_checksums(uint8_t* frame, uint32_t length, const TxRequest& request, bool& seeded)
+bool compute_checksums(uint8_t* frame, uint32_t length, const TxRequest& request, bool& seeded,
+		       FrameOffload* left)
 {
 	uint32_t least = kEthernetHeader + (request.v6 ? kIp6Header : kIp4Header);
 	uint8_t* l3 = frame + kEthernetHeader;
@@ -107,10 +109,18 @@ bool compute_checksums(uint8_t* frame, uint32_t length, const TxRequest& request
 		uint32_t pseudo = pseudo_sum(l3, request.v6, udp ? kProtocolUdp : kProtocolTcp,
 					     end - request.l4);
 		seeded = load16(field) == pseudo;
-		store16(field, 0);
-		uint16_t sum = inverted(inet_sum(l4, end - request.l4, pseudo));
-		/* A UDP checksum of zero says that there is none. */
-		store16(field, udp && sum == 0 ? 0xffff : sum);
+		/* Who sums up to the frame's end must find nothing behind the packet. */
+		if (left && end == length) {
+			store16(field, pseudo);
+			left->checksum = true;
+			left->checksum_start = request.l4;
+			left->checksum_offset = udp ? kUdpChecksumAt : kTcpChecksumAt;
+		} else {
+			store16(field, 0);
+			uint16_t sum = inverted(inet_sum(l4, end - request.l4, pseudo));
+			/* A UDP checksum of zero says that there is none. */
+			store16(field, udp && sum == 0 ? 0xffff : sum);
+		}
 	}
 	if (request.checksums & kChecksumIp4)
 		set_ip4_checksum(l3);
@@ -180,6 +190,32 @@ uint32_t Segmenter::build(uint32_t number, uint8_t* to) const
 	uint32_t pseudo = pseudo_sum(l3, v6_, kProtocolTcp, length - l4_);
 	store16(tcp + kTcpChecksumAt, inverted(inet_sum(tcp, length - l4_, pseudo)));
 	return length;
+}
+
+bool Segmenter::can_be_whole() const
+{
+	const uint32_t packet = headers_ + payload_ - kEthernetHeader;
+	return (v6_ ? packet - kIp6Header : packet) <= kMaxIpLength;
+}
+
+void Segmenter::whole(uint8_t* frame, FrameOffload& left) const
+{
+	const uint32_t length = headers_ + payload_;
+	uint8_t* l3 = frame + kEthernetHeader;
+	/* Guests may leave the packet's length out. */
+	if (v6_) {
+		store16(l3 + 4, length - kEthernetHeader - kIp6Header);
+	} else {
+		store16(l3 + 2, length - kEthernetHeader);
+		set_ip4_checksum(l3);
+	}
+	store16(frame + l4_ + kTcpChecksumAt, pseudo_sum(l3, v6_, kProtocolTcp, length - l4_));
+	left.checksum = true;
+	left.checksum_start = l4_;
+	left.checksum_offset = kTcpChecksumAt;
+	left.mss = count_ > 1 ? mss_ : 0;
+	left.v6 = v6_;
+	left.headers = headers_;
 }
 
 } // namespace netvsp

@@ -4,6 +4,8 @@
 
 #include <cstdint>
 
+#include "endpoints/endpoint.hpp"
+
 namespace netvsp {
 
 /**
@@ -31,11 +33,13 @@ struct TxRequest {
 /**
  * Computes the request's checksums into a frame.
  *
+ * @param left if given, a layer 4 checksum is left to do for who takes the frame
  * @param seeded cleared if the layer 4 field did not hold the pseudo header's sum: this host does
  *        not need it, others hand the frame to somebody who does
  * @return false if the frame is not what the request says; then it was not changed
  */
-bool compute_checksums(uint8_t* frame, uint32_t length, const TxRequest& request, bool& seeded);
+bool compute_checksums(uint8_t* frame, uint32_t length, const TxRequest& request, bool& seeded,
+		       FrameOffload* left = nullptr);
 
 /** Inserts an 802.1Q tag; there must be 4 bytes of room before the frame. @return its new start */
 uint8_t* insert_tag(uint8_t* frame, uint16_t tag);
@@ -55,6 +59,10 @@ class Segmenter {
 	bool seeded() const { return seeded_; }
 	/** Writes the frame of this number. @return its length */
 	uint32_t build(uint32_t number, uint8_t* to) const;
+	/** Whether whole() can be: not of what is longer than an IP packet. */
+	bool can_be_whole() const;
+	/** Makes the frame, which it was started with, one for somebody else to cut. */
+	void whole(uint8_t* frame, FrameOffload& left) const;
 
       private:
 	const uint8_t* frame_ = nullptr;

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include <cerrno>
 #include <chrono>
 #include <functional>
 #include <memory>
@@ -61,6 +62,14 @@ class Device {
 	virtual Error open_subchannel(uint16_t index, Milliseconds timeout, Channel*& channel) = 0;
 
 	virtual const Region& receive_buffer() const = 0;
+	/** Shares no more than the first `size` bytes of it with the host, under another GPADL; for
+	 *  hosts that take no more. @return ENOTSUP where the buffer is as somebody else made it */
+	virtual Error limit_receive_buffer(size_t size)
+	{
+		if (size >= receive_buffer().size)
+			return {};
+		return {ENOTSUP, "the receive buffer cannot be made smaller here"};
+	}
 	virtual const Region& send_buffer() const = 0;
 	/** A few pages for control messages, at a known guest-physical address. */
 	virtual const Region& control_memory() const = 0;

@@ -172,11 +172,12 @@ class RingReader {
 		if (in >= size_)
 			return true;
 		const uint32_t used = in >= published_ ? in - published_ : in + size_ - published_;
-		const uint32_t free_now = size_ - used;
-		/* The host may have written since: then "before" is unknown, and it is signalled.
-		 */
-		const uint32_t free_before = free_now > bytes_read ? free_now - bytes_read : 0;
-		return free_now >= pending && free_before < pending;
+		/* What the host can write, which is never the last 8 bytes: signalled before there
+		 * is enough, it would go on waiting, and not be signalled again (Linux
+		 * hv_pkt_iter_close(), OpenVMM ring_free()). */
+		const int64_t room = int64_t{size_} - used - 8;
+		/* It may have written since: then "before" is below zero, and it is signalled. */
+		return room >= pending && room - bytes_read < pending;
 	}
 
 	/** Asks the host not to signal this ring (true), or to. */

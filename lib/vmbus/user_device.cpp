@@ -162,6 +162,17 @@ void UserDevice::close()
 	});
 }
 
+Error UserDevice::limit_receive_buffer(size_t size)
+{
+	Region& region = receive_.region;
+	if (size >= region.size)
+		return {};
+	connection_->teardown_gpadl(receive_.relid, region.gpadl);
+	region.gpadl = 0;
+	region.size = size;
+	return connection_->create_gpadl(receive_.relid, receive_.gpa, size, region.gpadl);
+}
+
 Error UserDevice::open_subchannel(uint16_t index, Milliseconds timeout, Channel*& channel)
 {
 	channel = nullptr;

@@ -33,6 +33,7 @@ class UserDevice final : public Device {
 	Channel& primary() override { return *channels_.front()->channel; }
 	Error open_subchannel(uint16_t index, Milliseconds timeout, Channel*& channel) override;
 	const Region& receive_buffer() const override { return receive_.region; }
+	Error limit_receive_buffer(size_t size) override;
 	const Region& send_buffer() const override { return send_.region; }
 	const Region& control_memory() const override { return control_.region; }
 	uint64_t gpa(const void* address) const override;

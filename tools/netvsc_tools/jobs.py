@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The jobs that quickstart shows and the tests repeat: real traffic through the driver."""
 import contextlib
+import signal
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,8 @@ from .process import Process, ProcessError
 from .testpmd import Daemon, Testpmd, socket_path
 
 TRANSFER = Path(__file__).with_name("transfer.py")
+SEGMENTS = Path(__file__).with_name("segments.py")
+ENDS = ["198.18.0.1/24", "198.18.0.2/24"]
 MAC = "02:00:00:00:00:01"
 
 
@@ -25,15 +28,22 @@ class Result:
 
 
 @contextlib.contextmanager
-def tap_testpmd(log: Path, addresses: Sequence[str], mode: str, **more: str) -> Iterator[tuple[Testpmd, list[Namespace]]]:
-    """A testpmd that forwards between emulated NICs on TAPs, each TAP in a namespace of its own."""
+def tap_testpmd(log: Path, addresses: Sequence[str], mode: str, commands: Sequence[str] = (),
+                app: Sequence[str] = (), **more: str) -> Iterator[tuple[Testpmd, list[Namespace]]]:
+    """A testpmd that forwards between emulated NICs on TAPs, each TAP in a namespace of its own.
+
+    commands: for testpmd, before it starts to forward.
+    """
     taps = [tap_name() for _ in addresses]
     with contextlib.ExitStack() as stack:
         spaces = [stack.enter_context(Namespace()) for _ in addresses]
         testpmd = stack.enter_context(Testpmd(
-            log, [f"netvsp{i},endpoint=tap:{tap}" for i, tap in enumerate(taps)], [f"--forward-mode={mode}"], **more))
+            log, [f"netvsp{i},endpoint=tap:{tap}" for i, tap in enumerate(taps)], [f"--forward-mode={mode}", *app],
+            **more))
         for space, tap, address in zip(spaces, taps, addresses):
             space.take(tap, address)
+        for command in commands:
+            testpmd.command(command)
         testpmd.start()
         yield testpmd, spaces
 
@@ -74,12 +84,48 @@ def transfer(log: Path, spaces: Sequence[Namespace], size: int, show: Callable[[
 
 def tcp(log: Path, size: int, show: Callable[[str], None] = lambda _: None, **more: str) -> Result:
     """A TCP transfer from namespace to namespace, forwarded by testpmd between two ports."""
-    with tap_testpmd(log, ["198.18.0.1/24", "198.18.0.2/24"], "io", **more) as (testpmd, spaces):
+    with tap_testpmd(log, ENDS, "io", **more) as (testpmd, spaces):
         result = transfer(log, spaces, size, show)
         dropped = testpmd.stop().get("TX-dropped", 0)
         code = testpmd.quit()
     result.ok &= code == 0
     result.note = (f"testpmd exit {code} " if code else "") + (f"{dropped} frames dropped, sent again" if dropped else "")
+    return result
+
+
+def tso(log: Path, size: int, show: Callable[[str], None] = lambda _: None, **more: str) -> Result:
+    """The same with all that TCP can leave to others: the sender's kernel hands large frames without checksums to its TAP,
+    the host cuts them to the jumbo frames that they stand for, testpmd verifies and makes checksums by offload and sends
+    large sends of ordinary segments, which the host passes on whole to a TAP of the usual MTU."""
+    commands = ["port stop all"]
+    for port in range(2):
+        commands += [f"csum set ip hw {port}", f"csum set tcp hw {port}", f"csum mac-swap off {port}",
+                     f"tso set 1448 {port}"]
+    commands.append("port start all")
+    app = ["--enable-rx-cksum", "--max-pkt-len=9018", "--mbuf-size=10240"]
+    with contextlib.ExitStack() as stack:
+        testpmd, spaces = stack.enter_context(tap_testpmd(log, ENDS, "csum", commands, app, mbufs=16384, **more))
+        counters = [stack.enter_context(Process(space.inside("python3", str(SEGMENTS)), log.with_suffix(f".segments{i}.log")))
+                    for i, space in enumerate(spaces)]
+        for counter in counters:
+            counter.wait_for("^counting", 20)
+        spaces[0].set_mtu(9000)
+        spaces[1].advertise_mss(8960)
+        result = transfer(log, spaces, size, show, timeout=300)
+        seen = []
+        for counter in counters:
+            counter.signal(signal.SIGTERM)
+            match = counter.wait_for(r"^received (\d+) frames, (\d+) beyond the MTU, longest (\d+)", 20)
+            seen.append([int(number) for number in match.groups()])
+        errors = {f"{name} in namespace {i}": value for i, space in enumerate(spaces)
+                  for name, value in space.counters("TcpInCsumErrors", "IpInHdrErrors", "TcpInErrs").items() if value}
+        code = testpmd.command("stop") and testpmd.quit()
+    result.note = f"{seen[1][1]} of {seen[1][0]} frames beyond the MTU, the longest of {seen[1][2]} bytes"
+    if errors:
+        result.note += f"; {errors}"
+    if code:
+        result.note += f"; testpmd exit {code}"
+    result.ok &= not errors and code == 0 and seen[1][1] > 0
     return result
 
 

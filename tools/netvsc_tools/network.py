@@ -22,11 +22,13 @@ class Namespace:
 
     def __init__(self) -> None:
         self.name = f"netvsc-{os.getpid()}-{next(_numbers)}"
+        self.interface = ""
         run("ip", "netns", "add", self.name)
         Namespace._all.append(self)
 
     def take(self, interface: str, address: str) -> None:
         """Moves an interface in, gives it an address and brings it up."""
+        self.interface = interface
         run("ip", "link", "set", interface, "netns", self.name)
         run(*self.inside("ip", "link", "set", "lo", "up"))
         run(*self.inside("ip", "address", "add", address, "dev", interface))
@@ -45,6 +47,19 @@ class Namespace:
             raise ProcessError(f"ping: {text.strip()}")
         times = re.search(r"= [\d.]+/([\d.]+)/", text)
         return int(counts[1]), int(counts[2]), float(times[1]) if times else 0.0
+
+    def set_mtu(self, mtu: int) -> None:
+        run(*self.inside("ip", "link", "set", self.interface, "mtu", str(mtu)))
+
+    def advertise_mss(self, mss: int) -> None:
+        """Has TCP tell its peers that it takes segments of this size, whatever the interface's MTU."""
+        for route in run(*self.inside("ip", "route", "show", "dev", self.interface)).splitlines():
+            run(*self.inside("ip", "route", "change", *route.split(), "dev", self.interface, "advmss", str(mss)))
+
+    def counters(self, *names: str) -> dict[str, int]:
+        """Counters of the namespace's network stack, by nstat's names."""
+        text = run(*self.inside("nstat", "-asz", *names))
+        return {name: int(value) for name, value in re.findall(r"^(\w+) +(\d+)", text, re.MULTILINE)}
 
     def delete(self) -> None:
         run("ip", "netns", "del", self.name, check=False)

@@ -169,7 +169,7 @@ def main() -> int:
     logs = folder / "logs/test"
     report = Report()
     for program in cpp:
-        if no_dpdk and program.name == "scenario":
+        if no_dpdk and program.name.startswith("scenario-"):
             report.skip(program, no_dpdk)
         else:
             report.run(program, logs, each=False)

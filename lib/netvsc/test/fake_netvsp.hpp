@@ -80,6 +80,11 @@ class FakeNetvsp final : public vmbus::Device {
 		return {};
 	}
 	const vmbus::Region& receive_buffer() const override { return receive_; }
+	Error limit_receive_buffer(size_t size) override
+	{
+		receive_limit = size;
+		return limit_error;
+	}
 	const vmbus::Region& send_buffer() const override { return send_; }
 	const vmbus::Region& control_memory() const override { return control_; }
 	uint64_t gpa(const void* address) const override
@@ -95,6 +100,8 @@ class FakeNetvsp final : public vmbus::Device {
 		return gone_;
 	}
 	void take_away() { gone_ = true; }
+	size_t receive_limit = 0;
+	Error limit_error; /* of limit_receive_buffer() */
 
 	/** Handles what the guest has sent. */
 	void step()

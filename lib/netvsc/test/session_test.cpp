@@ -66,6 +66,21 @@ TEST(Session, ConnectsInTheOrderOfTheProtocol)
 	EXPECT_EQ(t.session.speed_bps(), 40000000000u);
 }
 
+/* They take 15 MB; a device that cannot have it smaller tries its luck. */
+TEST(Session, OldHostsGetASmallReceiveBuffer)
+{
+	for (const uint32_t version : {0x60001u, 0x40000u, 0x30002u, 0x00002u}) {
+		for (const int code : {0, ENOTSUP, EIO}) {
+			Fixture t;
+			t.host.versions = {version};
+			t.host.limit_error = {code, "said the device"};
+			const bool old = version <= 0x30002;
+			EXPECT_EQ(t.connect().code, old && code == EIO ? EIO : 0) << version;
+			EXPECT_EQ(t.host.receive_limit, old ? size_t{15} << 20 : 0) << version;
+		}
+	}
+}
+
 TEST(Session, FallsBackThroughAllVersions)
 {
 	static constexpr uint32_t kAll[] = {0x60001, 0x60000, 0x50000, 0x40000, 0x30002, 0x00002};

@@ -17,14 +17,28 @@ struct EndpointStats {
 	uint64_t sent_bytes = 0;
 	uint64_t received_frames = 0; /**< network → guest */
 	uint64_t received_bytes = 0;
-	uint64_t dropped = 0; /**< frames the endpoint could not take or keep */
-	uint64_t errors = 0;  /**< frames that failed verification, failed writes */
+	uint64_t sent_large = 0;     /**< of those, large sends in one piece */
+	uint64_t received_large = 0; /**< large frames, received as what they were made into */
+	uint64_t dropped = 0;	     /**< frames the endpoint could not take or keep */
+	uint64_t errors = 0;	     /**< frames that failed verification, failed writes */
 	/* Of the frames the guest sent to a generator; zero elsewhere. */
 	uint64_t verified = 0;	/**< intact and in order */
 	uint64_t lost = 0;	/**< gaps in the numbers of those that came back */
 	uint64_t reordered = 0; /**< late or twice; also in errors */
 	uint64_t corrupted = 0; /**< also in errors */
 	uint64_t foreign = 0;	/**< no generator's */
+};
+
+/** What is left to do with a frame, by who takes it. */
+struct FrameOffload {
+	/* The Internet checksum from here on, in a field that holds the pseudo header's sum. */
+	bool checksum = false;
+	uint32_t checksum_start = 0;  /**< in the frame */
+	uint32_t checksum_offset = 0; /**< of the field, from there */
+	/* A large send of TCP, whose checksum this then is. */
+	uint32_t mss = 0; /**< payload of a segment; 0 = the frame is one already */
+	bool v6 = false;
+	uint32_t headers = 0; /**< bytes before the payload */
 };
 
 class Endpoint {
@@ -36,6 +50,15 @@ class Endpoint {
 	 * @return false: no room now; the host leaves the frame in the ring and asks again later.
 	 */
 	virtual bool send(const uint8_t* frame, uint32_t length) = 0;
+
+	/** Whether frames may come with work left to do, by send_offload(). */
+	virtual bool takes_offloads() const { return false; }
+	/** send() for those frames, to who takes them. */
+	virtual bool send_offload(const uint8_t* /* frame */, uint32_t /* length */,
+				  const FrameOffload&)
+	{
+		return false;
+	}
 
 	/**
 	 * Writes the next frame for the guest to `room`.

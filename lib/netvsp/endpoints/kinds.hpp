@@ -9,6 +9,7 @@
 #include <memory>
 #include <string>
 
+#include "../inet.hpp"
 #include "endpoint.hpp"
 
 namespace netvsp {
@@ -22,7 +23,6 @@ std::unique_ptr<Endpoint> make_switch_port(std::shared_ptr<Switch> vswitch);
 
 /** Largest frame on any link, without FCS (Hyper-V's limit). */
 inline constexpr uint32_t kMaxFrame = 9216;
-inline constexpr uint32_t kEthernetHeader = 14;
 
 inline uint64_t clock_ns(clockid_t clock)
 {

@@ -1,5 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/** A TAP interface of this machine: the guest's link ends in the kernel's network stack. */
+/**
+ * A TAP interface of this machine: the guest's link ends in the kernel's network stack.
+ *
+ * Before each frame is the kernel's virtio-net header (IFF_VNET_HDR), which says what is left to
+ * do: large sends of the guest go to the kernel in one piece, and what the kernel sends in one
+ * piece, or without its checksum, becomes frames as they would be on a wire. For a guest that has
+ * receive segment coalescing the host joins them again.
+ */
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
@@ -10,7 +18,11 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "../inet.hpp"
+#include "../rx_offload.hpp"
+#include "../tx_offload.hpp"
 #include "kinds.hpp"
+#include "vnet_header.hpp"
 
 namespace netvsp {
 
@@ -22,6 +34,72 @@ constexpr const char* kDevice = "/dev/net/tun";
  * in read(), and a frame waits no longer than this. */
 constexpr uint64_t kQuietNs = 5000;
 
+/* Of an IP packet of the greatest length, and then some. */
+constexpr size_t kLargest = 128 * 1024;
+
+/* A frame of the kernel's that several are made of. */
+class LargeFrame {
+      public:
+	LargeFrame() : bytes_(std::make_unique_for_overwrite<uint8_t[]>(kLargest)) {}
+
+	uint8_t* data() { return bytes_.get(); }
+
+	/** @return false if it is not what its header says */
+	bool start(uint32_t length, const VnetHeader& header)
+	{
+		uint8_t* frame = data();
+		TxRequest request;
+		request.large = true;
+		request.mss = header.gso_size;
+		request.v6 = (header.gso_type & ~kVnetGsoEcn) == kVnetGsoTcp6;
+		request.l4 = header.csum_start;
+		tagged_ = strip_tag(frame, length, tag_);
+		if (tagged_) {
+			frame += kVlanTag;
+			length -= kVlanTag;
+			request.l4 -= kVlanTag;
+		}
+		next_ = 0;
+		count_ = segmenter_.start(frame, length, request) ? segmenter_.count() : 0;
+		return count_ != 0;
+	}
+	uint32_t left() const { return count_ - next_; }
+	void clear() { next_ = count_ = 0; }
+	uint32_t frame_length() const
+	{
+		return segmenter_.frame_length() + (tagged_ ? kVlanTag : 0);
+	}
+	/** Writes the next of the frames, each at most frame_length(). @return its length */
+	uint32_t next(uint8_t* to)
+	{
+		if (!tagged_)
+			return segmenter_.build(next_++, to);
+		const uint32_t length = segmenter_.build(next_++, to + kVlanTag);
+		insert_tag(to + kVlanTag, tag_);
+		return length + kVlanTag;
+	}
+
+      private:
+	std::unique_ptr<uint8_t[]> bytes_;
+	Segmenter segmenter_;
+	uint32_t count_ = 0;
+	uint32_t next_ = 0;
+	bool tagged_ = false;
+	uint16_t tag_ = 0;
+};
+
+/* Completes the checksum that the kernel began. @return false if it cannot be where it is said */
+bool complete_checksum(uint8_t* frame, uint32_t length, const VnetHeader& header)
+{
+	const uint32_t start = header.csum_start;
+	if (start >= length || length - start < header.csum_offset + 2u)
+		return false;
+	const auto sum = uint16_t(~inet_sum(frame + start, length - start));
+	/* In UDP zero would say that there is none; in TCP it says the same as its inverse. */
+	store16(frame + start + header.csum_offset, sum == 0 ? 0xffff : sum);
+	return true;
+}
+
 class Tap final : public Endpoint {
       public:
 	explicit Tap(int fd) : fd_(fd) {}
@@ -29,16 +107,90 @@ class Tap final : public Endpoint {
 
 	bool send(const uint8_t* frame, uint32_t length) override
 	{
+		return write_frame(VnetHeader{}, frame, length);
+	}
+
+	bool takes_offloads() const override { return true; }
+
+	bool send_offload(const uint8_t* frame, uint32_t length, const FrameOffload& left) override
+	{
+		VnetHeader header;
+
+		if (left.checksum) {
+			header.flags = kVnetNeedsChecksum;
+			header.csum_start = uint16_t(left.checksum_start);
+			header.csum_offset = uint16_t(left.checksum_offset);
+		}
+		if (left.mss != 0) {
+			header.gso_type = left.v6 ? kVnetGsoTcp6 : kVnetGsoTcp4;
+			header.gso_size = uint16_t(left.mss);
+			header.hdr_len = uint16_t(left.headers);
+		}
+		return write_frame(header, frame, length);
+	}
+
+	uint32_t receive(uint8_t* room, uint32_t capacity) override
+	{
+		if (!connected_)
+			return 0;
+		for (;;) {
+			if (large_.left() != 0)
+				return count(large_.next(room));
+			if (quiet_) {
+				if (clock_ns(CLOCK_MONOTONIC) < quiet_until_)
+					return 0;
+				quiet_ = false;
+			}
+			VnetHeader header;
+			const uint32_t length = read_frame(header, room, capacity);
+			if (length == 0)
+				return 0;
+			if (header.gso_type != kVnetNoGso) {
+				memcpy(large_.data(), room, std::min(length, capacity));
+				start_large(length, header, capacity);
+				continue;
+			}
+			/* A checksum that is none goes the way of a frame that is too long. */
+			if (length > capacity || ((header.flags & kVnetNeedsChecksum) &&
+						  !complete_checksum(room, length, header))) {
+				stats_.dropped++;
+				continue;
+			}
+			return count(length);
+		}
+	}
+
+	void discard_waiting() override
+	{
+		/* Of each frame a byte is read; a kernel queue has no more than this. */
+		uint8_t bytes[sizeof(VnetHeader) + 1];
+		stats_.dropped += large_.left();
+		large_.clear();
+		for (uint32_t n = 0; n < kMaxWaiting && read(fd_, bytes, sizeof(bytes)) > 0; n++)
+			stats_.dropped++;
+	}
+
+	/* A TAP that vanished would poll readable for ever. */
+	int wait_fd() const override { return connected_ ? fd_ : -1; }
+	int64_t wait_ns() const override { return connected_ && large_.left() != 0 ? 0 : -1; }
+	bool connected() const override { return connected_; }
+
+      private:
+	bool write_frame(VnetHeader header, const uint8_t* frame, uint32_t length)
+	{
+		iovec parts[2] = {{&header, sizeof(header)}, {const_cast<uint8_t*>(frame), length}};
+
 		if (!connected_) {
 			stats_.dropped++;
 			return true;
 		}
 		for (;;) {
-			const ssize_t written = write(fd_, frame, length);
+			const ssize_t written = writev(fd_, parts, 2);
 
-			if (written == ssize_t(length)) {
+			if (written == ssize_t(sizeof(header) + length)) {
 				stats_.sent_frames++;
 				stats_.sent_bytes += length;
+				stats_.sent_large += header.gso_type != kVnetNoGso;
 				return true;
 			}
 			if (written < 0 && errno == EINTR)
@@ -56,31 +208,22 @@ class Tap final : public Endpoint {
 		}
 	}
 
-	uint32_t receive(uint8_t* room, uint32_t capacity) override
+	/*
+	 * The kernel's next frame: the first `capacity` bytes in `room`, what is more in the large
+	 * frame, behind where these belong.
+	 * @return its length; 0: there is none
+	 */
+	uint32_t read_frame(VnetHeader& header, uint8_t* room, uint32_t capacity)
 	{
-		uint8_t excess;
-		iovec parts[2] = {{room, capacity}, {&excess, 1}};
+		iovec parts[3] = {{&header, sizeof(header)},
+				  {room, capacity},
+				  {large_.data() + capacity, kLargest - capacity}};
 
-		if (!connected_)
-			return 0;
-		if (quiet_) {
-			if (clock_ns(CLOCK_MONOTONIC) < quiet_until_)
-				return 0;
-			quiet_ = false;
-		}
 		for (;;) {
-			/* The kernel cuts a frame that does not fit; the byte more shows it. */
-			const ssize_t length = readv(fd_, parts, 2);
+			const ssize_t length = readv(fd_, parts, 3);
 
-			if (length > ssize_t(capacity)) {
-				stats_.dropped++;
-				continue;
-			}
-			if (length > 0) {
-				stats_.received_frames++;
-				stats_.received_bytes += uint64_t(length);
-				return uint32_t(length);
-			}
+			if (length > ssize_t(sizeof(header)))
+				return uint32_t(length) - uint32_t(sizeof(header));
 			if (length < 0 && errno == EINTR)
 				continue;
 			if (length < 0 && errno != EAGAIN)
@@ -91,19 +234,24 @@ class Tap final : public Endpoint {
 		}
 	}
 
-	void discard_waiting() override
+	void start_large(uint32_t length, const VnetHeader& header, uint32_t capacity)
 	{
-		/* Of each frame a byte is read; a kernel queue has no more than this. */
-		uint8_t byte;
-		for (uint32_t n = 0; n < kMaxWaiting && read(fd_, &byte, 1) > 0; n++)
+		stats_.received_large++;
+		if (!large_.start(length, header)) {
 			stats_.dropped++;
+		} else if (large_.frame_length() > capacity) {
+			stats_.dropped += large_.left();
+			large_.clear();
+		}
 	}
 
-	/* A TAP that vanished would poll readable for ever. */
-	int wait_fd() const override { return connected_ ? fd_ : -1; }
-	bool connected() const override { return connected_; }
+	uint32_t count(uint32_t length)
+	{
+		stats_.received_frames++;
+		stats_.received_bytes += length;
+		return length;
+	}
 
-      private:
 	void check_gone(int reason)
 	{
 		if (reason == EBADFD || reason == ENODEV || reason == EBADF)
@@ -116,6 +264,7 @@ class Tap final : public Endpoint {
 	bool connected_ = true;
 	bool quiet_ = false;
 	uint64_t quiet_until_ = 0;
+	LargeFrame large_;
 };
 
 std::string system_error(const std::string& what, int reason)
@@ -186,7 +335,7 @@ std::unique_ptr<Endpoint> make_tap(const std::string& args, std::string& error)
 	}
 	auto tap = std::make_unique<Tap>(fd);
 
-	request.ifr_flags = IFF_TAP | IFF_NO_PI;
+	request.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR;
 	memcpy(request.ifr_name, args.data(), args.size());
 	if (ioctl(fd, TUNSETIFF, &request) < 0) {
 		const int reason = errno;
@@ -196,6 +345,14 @@ std::unique_ptr<Endpoint> make_tap(const std::string& args, std::string& error)
 			error += " (another program has it)";
 		else if (reason == EINVAL)
 			error += " (it is no TAP, or one with several queues)";
+		return nullptr;
+	}
+	/* The header has the size that it is born with, whatever a TAP that stays had before. */
+	int header_size = sizeof(VnetHeader);
+	const unsigned int offloads = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN;
+	if (ioctl(fd, TUNSETVNETHDRSZ, &header_size) < 0 ||
+	    ioctl(fd, TUNSETOFFLOAD, offloads) < 0) {
+		error = system_error("cannot turn on the offloads of " + args, errno);
 		return nullptr;
 	}
 	error = bring_up(args);

@@ -7,29 +7,6 @@ using namespace test;
 
 namespace {
 
-void append_utf16(std::vector<uint8_t>& to, const std::string& text)
-{
-	for (char c : text) {
-		to.push_back(uint8_t(c));
-		to.push_back(0);
-	}
-}
-
-/** As Linux lays it out: the value follows the name. */
-std::vector<uint8_t> parameter(const std::string& name, const std::string& text)
-{
-	ndis::ConfigParameter p{};
-	p.name_offset = sizeof(p);
-	p.name_length = uint32_t(name.size() * 2);
-	p.type = ndis::kParameterString;
-	p.value_offset = p.name_offset + p.name_length;
-	p.value_length = uint32_t(text.size() * 2);
-	auto bytes = bytes_of(p);
-	append_utf16(bytes, name);
-	append_utf16(bytes, text);
-	return bytes;
-}
-
 uint32_t read(const std::vector<uint8_t>& bytes, netvsp::ConfigParameter& out)
 {
 	std::vector<uint8_t> copy(bytes);
@@ -40,14 +17,14 @@ uint32_t read(const std::vector<uint8_t>& bytes, netvsp::ConfigParameter& out)
 TEST(ConfigParameterTest, Reads)
 {
 	netvsp::ConfigParameter p;
-	ASSERT_EQ(0u, read(parameter("NetworkAddress", "02AAbb001122"), p));
+	ASSERT_EQ(0u, read(config_parameter("NetworkAddress", "02AAbb001122"), p));
 	EXPECT_EQ("NetworkAddress", p.name);
 	EXPECT_EQ("02AAbb001122", p.text);
-	auto bytes = parameter("Number", "xx");
+	auto bytes = config_parameter("Number", "xx");
 	bytes[8] = 0; /* an integer */
 	ASSERT_EQ(0u, read(bytes, p));
 	EXPECT_EQ(0x00780078u, p.integer);
-	bytes = parameter("Name", "1");
+	bytes = config_parameter("Name", "1");
 	bytes[21] = 0x20; /* not ASCII */
 	ASSERT_EQ(0u, read(bytes, p));
 	EXPECT_EQ("?ame", p.name);
@@ -56,7 +33,7 @@ TEST(ConfigParameterTest, Reads)
 TEST(ConfigParameterTest, NothingBeyondTheEnd)
 {
 	netvsp::ConfigParameter p;
-	auto good = parameter("NetworkAddress", "020000000001");
+	auto good = config_parameter("NetworkAddress", "020000000001");
 	for (size_t n = 0; n < good.size(); n++)
 		EXPECT_EQ(rndis::kStatusFailure, read({good.begin(), good.begin() + long(n)}, p))
 			<< n;
@@ -69,7 +46,7 @@ TEST(ConfigParameterTest, NothingBeyondTheEnd)
 	EXPECT_EQ(rndis::kStatusFailure, with(12, 0xffffffff));
 	EXPECT_EQ(rndis::kStatusInvalidData, with(4, 256));
 	EXPECT_EQ(rndis::kStatusInvalidData, with(16, 0xffffffff));
-	auto integer = parameter("Number", "x");
+	auto integer = config_parameter("Number", "x");
 	integer[8] = 0;
 	EXPECT_EQ(rndis::kStatusFailure, read(integer, p));
 }
@@ -94,7 +71,7 @@ class NetworkAddressTest : public Fixture {
 	}
 	uint32_t set(const std::string& name, const std::string& value)
 	{
-		return guest->set(rndis::kOidConfigParameter, parameter(name, value));
+		return guest->set(rndis::kOidConfigParameter, config_parameter(name, value));
 	}
 	using Mac = std::vector<uint8_t>;
 };

@@ -27,6 +27,18 @@ struct QueueEndpoint : netvsp::Endpoint {
 		stats_.sent_frames++;
 		return true;
 	}
+	/* A network that takes frames with work left to do. */
+	bool offloads = false;
+	std::vector<netvsp::FrameOffload> left;
+	bool takes_offloads() const override { return offloads; }
+	bool send_offload(const uint8_t* frame, uint32_t length,
+			  const netvsp::FrameOffload& what) override
+	{
+		if (!send(frame, length))
+			return false;
+		left.push_back(what);
+		return true;
+	}
 	void discard_waiting() override { discards++; }
 	bool to_vf(const uint8_t* frame, uint32_t length) override
 	{
@@ -48,6 +60,30 @@ struct QueueEndpoint : netvsp::Endpoint {
 			return uint32_t(frame.size());
 		}
 		return 0;
+	}
+};
+
+/** A host with one NIC and its guest, for tests that want one for each row of a table. */
+struct NicAndGuest {
+	netvsp::Host host;
+	vmbus::Guid nic{};
+	QueueEndpoint* endpoint = nullptr;
+	Guest guest{[this] { host.poll(); }};
+
+	explicit NicAndGuest(const netvsp::NicConfig& config = {})
+	{
+		auto owned = std::make_unique<QueueEndpoint>();
+		endpoint = owned.get();
+		std::string error;
+		EXPECT_TRUE(host.add_nic(config, std::move(owned), nic, error)) << error;
+		guest.connect(host);
+		guest.hello();
+	}
+	netvsp::NicStats stats()
+	{
+		netvsp::NicStats s;
+		EXPECT_TRUE(host.stats(nic, s));
+		return s;
 	}
 };
 

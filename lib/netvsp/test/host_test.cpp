@@ -21,15 +21,9 @@ TEST_F(HostTest, EveryVersionCarriesFramesBothWays)
 {
 	for (uint32_t version : {nvsp::kVersion1, nvsp::kVersion2, nvsp::kVersion4, nvsp::kVersion5,
 				 nvsp::kVersion6, nvsp::kVersion61}) {
-		netvsp::Host h;
-		auto owned = std::make_unique<QueueEndpoint>();
-		auto* e = owned.get();
-		std::string error;
-		vmbus::Guid id;
-		ASSERT_TRUE(h.add_nic({}, std::move(owned), id, error));
-		Guest g([&] { h.poll(); });
-		g.connect(h);
-		g.hello();
+		NicAndGuest one;
+		Guest& g = one.guest;
+		auto* e = one.endpoint;
 		g.up(version);
 		EXPECT_EQ(nvsp::kStatusSuccess, g.transmit(Guest::packet_message(frame(60))));
 		ASSERT_EQ(1u, e->sent.size());
@@ -39,9 +33,9 @@ TEST_F(HostTest, EveryVersionCarriesFramesBothWays)
 		ASSERT_EQ(1u, got.size());
 		EXPECT_EQ(frame(1514, 'y'), got[0]);
 		netvsp::NicStats s;
-		ASSERT_TRUE(h.stats(id, s));
-		h.poll();
-		ASSERT_TRUE(h.stats(id, s));
+		ASSERT_TRUE(one.host.stats(one.nic, s));
+		one.host.poll();
+		ASSERT_TRUE(one.host.stats(one.nic, s));
 		EXPECT_EQ(version, s.nvsp_version);
 		EXPECT_EQ(0u, s.suballocations_in_use);
 		EXPECT_EQ(0u, s.protocol_errors) << s.last_error;

@@ -15,6 +15,8 @@ TEST(NicOptionTest, Accepts)
 	EXPECT_EQ("left", c.name);
 	EXPECT_EQ("", parse_nic_option("endpoint", "pcap:a:b", c));
 	EXPECT_EQ("pcap:a:b", c.endpoint);
+	EXPECT_EQ("", parse_nic_option("profile", "openvmm", c));
+	EXPECT_EQ("openvmm", c.profile);
 	EXPECT_EQ("", parse_nic_option("mac", "02:15:5D:aa:bb:0c", c));
 	EXPECT_EQ((std::array<uint8_t, 6>{0x02, 0x15, 0x5d, 0xaa, 0xbb, 0x0c}), c.mac);
 	EXPECT_EQ("", parse_nic_option("mtu", "9202", c));
@@ -40,11 +42,12 @@ TEST(NicOptionTest, Accepts)
 	EXPECT_EQ(uint32_t(netvsp::kHashTcpIpv4 | netvsp::kHashTcpIpv6), c.rss_types);
 	EXPECT_EQ("", parse_nic_option("rss", "all", c));
 	EXPECT_EQ("", parse_nic_option("set_mac", "no", c));
-	EXPECT_FALSE(c.set_mac);
+	EXPECT_EQ(false, c.set_mac);
 	EXPECT_EQ("", parse_nic_option("rsc", "off", c));
-	EXPECT_FALSE(c.rsc);
+	EXPECT_EQ(false, c.rsc);
 	EXPECT_EQ("", parse_nic_option("csum", "none", c));
-	EXPECT_EQ(0u, c.tx_csum | c.rx_csum);
+	EXPECT_EQ(0u, c.tx_csum);
+	EXPECT_EQ(0u, c.rx_csum);
 	EXPECT_EQ("", parse_nic_option("tx_csum", "ip4+udp6", c));
 	EXPECT_EQ(uint32_t(netvsp::kChecksumIp4 | netvsp::kChecksumUdp6), c.tx_csum);
 	EXPECT_EQ("", parse_nic_option("rx_csum", "all", c));
@@ -89,7 +92,9 @@ TEST(NicOptionTest, RefusesAndNamesTheRange)
 	refused("colour", "red", "known are");
 	refused("name", "", "1..31");
 	refused("endpoint", "", "empty");
-	EXPECT_EQ(9000u, c.mtu);
+	refused("profile", "hyperv2003", "hyperv2008r2, hyperv2012r2");
+	refused("profile", "", "openvmm");
+	EXPECT_FALSE(c.mtu.has_value());
 }
 
 } // namespace

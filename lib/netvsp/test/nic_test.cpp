@@ -86,21 +86,16 @@ TEST_F(NicTest, BadDescriptorsSilence)
 {
 	for (auto [data8, length8, flags] :
 	     {std::tuple{1, 6, 0}, {7, 6, 0}, {2, 60000, 0}, {2, 6, 2}, {0, 0, 0}, {2, 0, 0}}) {
-		netvsp::Host h;
-		std::string error;
-		vmbus::Guid id;
-		ASSERT_TRUE(h.add_nic({}, std::make_unique<QueueEndpoint>(), id, error));
-		Guest g([&] { h.poll(); });
-		g.connect(h);
-		g.hello();
+		NicAndGuest one;
+		Guest& g = one.guest;
 		ASSERT_EQ(vu::Status::kOk, g.open(g.offers[0]));
 		vmbus::PacketDescriptor d{6, uint16_t(data8), uint16_t(length8), uint16_t(flags),
 					  0};
 		memcpy(GuestChannel::data(g.ch().tx), &d, sizeof(d));
 		__atomic_store_n(&g.ch().tx->in, 64, __ATOMIC_SEQ_CST);
-		h.poll();
+		one.host.poll();
 		netvsp::NicStats s;
-		ASSERT_TRUE(h.stats(id, s));
+		ASSERT_TRUE(one.host.stats(one.nic, s));
 		EXPECT_EQ(1u, s.protocol_errors) << data8 << " " << length8 << " " << flags;
 	}
 }

@@ -53,6 +53,29 @@ inline ndis::OffloadParameters all_offloads()
 	return p;
 }
 
+inline void append_utf16(std::vector<uint8_t>& to, const std::string& text)
+{
+	for (char c : text) {
+		to.push_back(uint8_t(c));
+		to.push_back(0);
+	}
+}
+
+/** The data of OID_GEN_RNDIS_CONFIG_PARAMETER as Linux lays it out: the value follows the name. */
+inline std::vector<uint8_t> config_parameter(const std::string& name, const std::string& text)
+{
+	ndis::ConfigParameter p{};
+	p.name_offset = sizeof(p);
+	p.name_length = uint32_t(name.size() * 2);
+	p.type = ndis::kParameterString;
+	p.value_offset = p.name_offset + p.name_length;
+	p.value_length = uint32_t(text.size() * 2);
+	auto bytes = bytes_of(p);
+	append_utf16(bytes, name);
+	append_utf16(bytes, text);
+	return bytes;
+}
+
 using Infos = std::vector<std::pair<uint32_t, uint32_t>>; /* type, value */
 
 /** A data message with per-packet infos. */

@@ -76,14 +76,15 @@ TEST_F(QueuesTest, SixtyFourChannels)
 	EXPECT_EQ(64u, stats().channels_open);
 	ASSERT_EQ(0u, set_rss(netvsp::kHashTcpIpv4, 64));
 	constexpr uint16_t kFlows = 6400;
-	for (uint16_t i = 0; i < kFlows; i++) {
-		FrameSpec s;
-		s.source_port = i;
-		s.payload = 0;
-		endpoint->incoming.push_back(good_frame(s));
-	}
+	constexpr uint16_t kRounds = 20; /* or a channel's share of the buffer would not do */
 	uint32_t total = 0;
-	for (int round = 0; round < 50 && total < kFlows; round++) {
+	for (uint16_t round = 0; round < kRounds; round++) {
+		for (uint16_t i = 0; i < kFlows / kRounds; i++) {
+			FrameSpec s;
+			s.source_port = uint16_t(round * (kFlows / kRounds) + i);
+			s.payload = 0;
+			endpoint->incoming.push_back(good_frame(s));
+		}
 		for (auto& [relid, c] : guest->channels) {
 			for (auto& f : info_frames(*guest, c, 0)) {
 				ASSERT_EQ(c.index, f.info[rndis::kPpiHashValue] % 64);

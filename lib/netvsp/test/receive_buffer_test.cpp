@@ -10,14 +10,16 @@ using netvsp::ReceiveBuffer;
 
 namespace {
 
+constexpr uint32_t kSize = 1728;
+
 TEST(ReceiveBufferTest, NeedsRoomBeyondTheControlMessages)
 {
 	ReceiveBuffer b;
 	std::vector<uint8_t> memory(1 << 20);
-	EXPECT_FALSE(b.attach(memory.data(), 16 * ReceiveBuffer::size_for(1514), 1514));
+	EXPECT_FALSE(b.attach(memory.data(), 16 * kSize, kSize));
 	EXPECT_FALSE(b.attached());
-	EXPECT_TRUE(b.attach(memory.data(), memory.size(), 1514));
-	EXPECT_GE(b.suballocation_size(), 256u + 1514 + 36);
+	EXPECT_TRUE(b.attach(memory.data(), memory.size(), kSize));
+	EXPECT_EQ(kSize, b.suballocation_size());
 	EXPECT_LE(uint64_t(b.count()) * b.suballocation_size(), memory.size());
 }
 
@@ -25,7 +27,7 @@ TEST(ReceiveBufferTest, EverySuballocationOnceAndBack)
 {
 	ReceiveBuffer b;
 	std::vector<uint8_t> memory(256 * 1024);
-	ASSERT_TRUE(b.attach(memory.data(), memory.size(), 1514));
+	ASSERT_TRUE(b.attach(memory.data(), memory.size(), kSize));
 	for (int round = 0; round < 3; round++) {
 		std::set<uint32_t> seen;
 		std::vector<uint32_t> chain, ids;
@@ -36,6 +38,7 @@ TEST(ReceiveBufferTest, EverySuballocationOnceAndBack)
 			chain.push_back(i);
 			if (chain.size() == 7) {
 				ids.push_back(b.begin(chain.data(), 7, 3));
+				EXPECT_EQ(ids.size() * 7, b.outstanding(3));
 				chain.clear();
 			}
 		}
@@ -49,6 +52,7 @@ TEST(ReceiveBufferTest, EverySuballocationOnceAndBack)
 			EXPECT_FALSE(b.complete(id, 3)); /* twice */
 		}
 		EXPECT_EQ(0u, b.in_use());
+		EXPECT_EQ(0u, b.outstanding(3));
 	}
 	EXPECT_FALSE(b.complete(0, 0));
 	EXPECT_FALSE(b.complete(b.count(), 0));
@@ -60,7 +64,7 @@ TEST(ReceiveBufferTest, AbandonTakesBackOneChannels)
 {
 	ReceiveBuffer b;
 	std::vector<uint8_t> memory(256 * 1024);
-	ASSERT_TRUE(b.attach(memory.data(), memory.size(), 1514));
+	ASSERT_TRUE(b.attach(memory.data(), memory.size(), kSize));
 	uint32_t x = b.take(), y = b.take();
 	b.begin(&x, 1, 1);
 	uint32_t id = b.begin(&y, 1, 2);
@@ -74,7 +78,7 @@ TEST(ReceiveBufferTest, ControlIdsRunOut)
 	ReceiveBuffer b;
 	EXPECT_EQ(ReceiveBuffer::kNone, b.take_control());
 	std::vector<uint8_t> memory(256 * 1024);
-	ASSERT_TRUE(b.attach(memory.data(), memory.size(), 1514));
+	ASSERT_TRUE(b.attach(memory.data(), memory.size(), kSize));
 	for (uint32_t i = 0; i < kControlIds; i++)
 		EXPECT_LT(b.take_control(), kControlIds);
 	EXPECT_EQ(ReceiveBuffer::kNone, b.take_control());

@@ -63,19 +63,14 @@ TEST_F(RndisTest, MalformedControlSilences)
 				    {uint32_t(rndis::kQuery), 4u},
 				    {uint32_t(rndis::kSet), 0xffffffffu},
 				    {uint32_t(rndis::kReset), 12u}}) {
-		netvsp::Host h;
-		std::string error;
-		vmbus::Guid id;
-		ASSERT_TRUE(h.add_nic({}, std::make_unique<QueueEndpoint>(), id, error));
-		Guest g([&] { h.poll(); });
-		g.connect(h);
-		g.hello();
+		NicAndGuest one;
+		Guest& g = one.guest;
 		g.up();
 		rndis::HaltRequest r{{type, length}, 0};
 		std::vector<uint8_t> a;
 		EXPECT_FALSE(g.rndis(bytes_of(r), a));
 		netvsp::NicStats s;
-		ASSERT_TRUE(h.stats(id, s));
+		ASSERT_TRUE(one.host.stats(one.nic, s));
 		EXPECT_EQ(1u, s.protocol_errors) << type << " " << length;
 	}
 }

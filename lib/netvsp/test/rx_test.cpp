@@ -187,6 +187,46 @@ TEST_F(RxTest, SilentSubchannelsFramesGoToThePrimary)
 	EXPECT_EQ(100u, guest->frames(guest->ch(), 100).size());
 }
 
+/* Whether its ring is not read, or its buffers do not come back. */
+TEST_F(RxTest, AChannelThatIsNotServedHoldsUpNoOther)
+{
+	for (const bool reads : {false, true}) {
+		SCOPED_TRACE(reads);
+		netvsp::NicConfig config;
+		config.queues = 2;
+		NicAndGuest one(config);
+		Guest& g = one.guest;
+		g.up();
+		g.open_subchannels(1);
+		ASSERT_EQ(0u, g.set(rndis::kOidReceiveScaleParameters,
+				    Guest::rss_parameters(0x4001, {0, 1})));
+		GuestChannel& stuck = g.subchannel(1);
+		constexpr size_t kTotal = 6000;
+		for (size_t i = 0; i < kTotal; i++)
+			one.endpoint->incoming.push_back(udp(uint16_t(i)));
+		size_t served = 0, seen = 0;
+		const time_t deadline = time(nullptr) + 20;
+		while (!one.endpoint->incoming.empty() && time(nullptr) < deadline) {
+			served += g.frames(g.ch()).size();
+			if (reads)
+				seen += g.frames(stuck, 0, false).size();
+		}
+		EXPECT_TRUE(one.endpoint->incoming.empty());
+		served += g.frames(g.ch()).size();
+		EXPECT_GT(served, kTotal / 3);
+		EXPECT_GT(one.stats().rx_dropped, 0u);
+		EXPECT_GT(one.stats().rx_no_buffer, 0u);
+		/* It has its share, and gets what waited when it comes back. */
+		EXPECT_EQ(reads, seen != 0);
+		for (uint64_t id : g.uncompleted)
+			ASSERT_TRUE(stuck.send(0xb, 0, id, {}, bytes_of(nvsp::Message{})));
+		seen += g.frames(stuck, 1).size();
+		EXPECT_EQ(kTotal, served + seen + one.stats().rx_dropped);
+		EXPECT_EQ(0u, one.stats().suballocations_in_use);
+		EXPECT_EQ(0u, one.stats().protocol_errors) << one.stats().last_error;
+	}
+}
+
 TEST_F(RxTest, SignalsOnlyWhenAskedAndEmpty)
 {
 	up();
@@ -253,18 +293,12 @@ TEST_F(RxTest, Faults)
 		   }}}) {
 		netvsp::NicConfig config;
 		config.faults = {c.fault};
-		netvsp::Host h;
-		auto owned = std::make_unique<QueueEndpoint>();
-		auto* e = owned.get();
-		std::string error;
-		vmbus::Guid id;
-		ASSERT_TRUE(h.add_nic(config, std::move(owned), id, error));
-		Guest g([&] { h.poll(); });
-		g.connect(h);
-		g.hello();
+		NicAndGuest one(config);
+		Guest& g = one.guest;
+		auto* e = one.endpoint;
 		g.up();
 		for (int i = 0; i < 50; i++)
-			h.poll();
+			one.host.poll();
 		e->incoming.push_back(to({2, 0, 0, 0, 0, 1}));
 		EXPECT_TRUE(c.seen(g)) << c.fault;
 	}

@@ -282,6 +282,99 @@ TEST_F(TxOffloadTest, LargeSendsAreCut)
 	EXPECT_EQ(0u, stats().tx_unseeded + stats().tx_lso_oversize + stats().tx_not_enabled);
 }
 
+TEST_F(TxOffloadTest, ChecksumsAreLeftToWhoTakesThem)
+{
+	up();
+	endpoint->offloads = true;
+	for (bool v6 : {false, true}) {
+		for (bool tcp : {false, true}) {
+			for (bool tagged : {false, true}) {
+				FrameSpec s;
+				s.v6 = v6;
+				s.tcp = tcp;
+				auto expected = seeded_frame(s);
+				if (!v6) /* nobody else does this one */
+					put16(expected, 24,
+					      ~plain_sum(expected.substr(14, 20)) & 0xffff);
+				auto f = seeded_frame(s);
+				put16(f, l4_checksum_at(s), 0x1234); /* whatever the guest left */
+				Infos infos = {{rndis::kPpiChecksum, checksum_info(s)}};
+				if (tagged) {
+					infos.emplace_back(rndis::kPpiVlan, 7u << 4);
+					expected.insert(12, std::string("\x81\0\0\7", 4));
+				}
+				endpoint->sent.clear();
+				ASSERT_EQ(nvsp::kStatusSuccess, send(f, infos));
+				EXPECT_EQ(std::vector<std::string>{expected}, endpoint->sent);
+				const netvsp::FrameOffload& left = endpoint->left.back();
+				EXPECT_TRUE(left.checksum);
+				EXPECT_EQ(s.l4() + (tagged ? 4 : 0), left.checksum_start);
+				EXPECT_EQ(l4_checksum_at(s) - s.l4(), left.checksum_offset);
+				EXPECT_EQ(0u, left.mss);
+			}
+		}
+	}
+	EXPECT_EQ(8u, endpoint->left.size());
+	EXPECT_EQ(8u, stats().tx_csum);
+	EXPECT_EQ(8u, stats().tx_unseeded);
+}
+
+/* Whose sum goes to the frame's end would sum up the padding. */
+TEST_F(TxOffloadTest, ChecksumsOfPaddedFramesAreComputed)
+{
+	up();
+	endpoint->offloads = true;
+	FrameSpec s;
+	s.payload = 1;
+	const std::string padding(5, 'p');
+	ASSERT_EQ(nvsp::kStatusSuccess,
+		  send(seeded_frame(s) + padding, {{rndis::kPpiChecksum, checksum_info(s)}}));
+	EXPECT_EQ(std::vector<std::string>{good_frame(s) + padding}, endpoint->sent);
+	EXPECT_TRUE(endpoint->left.empty());
+}
+
+TEST_F(TxOffloadTest, LargeSendsPassWholeToWhoTakesThem)
+{
+	up();
+	endpoint->offloads = true;
+	for (bool v6 : {false, true}) {
+		for (auto [payload, mss] :
+		     {std::pair{60000u, 1400u}, {1401u, 1400u}, {100u, 1400u}}) {
+			FrameSpec s;
+			s.v6 = v6;
+			s.payload = payload;
+			s.tcp_options = 12;
+			auto expected = seeded_frame(s);
+			if (!v6)
+				put16(expected, 24, ~plain_sum(expected.substr(14, 20)) & 0xffff);
+			auto f = seeded_frame(s, true);
+			put16(f, v6 ? 18 : 16, 0); /* as Linux sends it */
+			endpoint->sent.clear();
+			ASSERT_EQ(nvsp::kStatusSuccess,
+				  send(f, {{rndis::kPpiLso, lso_info(s, mss)}}));
+			EXPECT_EQ(std::vector<std::string>{expected}, endpoint->sent);
+			const netvsp::FrameOffload& left = endpoint->left.back();
+			EXPECT_TRUE(left.checksum);
+			EXPECT_EQ(s.l4(), left.checksum_start);
+			EXPECT_EQ(16u, left.checksum_offset);
+			EXPECT_EQ(payload > mss ? mss : 0, left.mss);
+			EXPECT_EQ(v6, left.v6);
+			EXPECT_EQ(s.data(), left.headers);
+		}
+	}
+	EXPECT_EQ(6u, stats().tx_lso);
+	EXPECT_EQ(6u, stats().tx_frames);
+	EXPECT_EQ(0u, stats().tx_segments);
+	/* What no IP packet can be is cut all the same. */
+	FrameSpec s;
+	s.payload = 65500;
+	s.tcp_options = 12;
+	auto f = seeded_frame(s, true);
+	ASSERT_EQ(nvsp::kStatusSuccess, send(f, {{rndis::kPpiLso, lso_info(s, 1400)}}));
+	EXPECT_EQ(6u, endpoint->left.size());
+	EXPECT_EQ(47u, stats().tx_segments);
+}
+
 TEST_F(TxOffloadTest, LargeSendWithoutLengthsInItsHeader)
 {
 	up();

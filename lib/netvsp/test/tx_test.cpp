@@ -166,18 +166,13 @@ TEST_F(TxTest, GpaDirectViolationsSilence)
 					    {many, 0u},
 					    {R{{kDataAt, 100}}, 2u},
 					    {R{{kDataAt, 100}}, 0x10000000u}}) {
-		netvsp::Host h;
-		std::string error;
-		vmbus::Guid id;
-		ASSERT_TRUE(h.add_nic({}, std::make_unique<QueueEndpoint>(), id, error));
-		Guest g([&] { h.poll(); });
-		g.connect(h);
-		g.hello();
+		NicAndGuest one;
+		Guest& g = one.guest;
 		g.up();
 		g.send_gpa(g.ch(), ranges, 5, count);
 		EXPECT_EQ(0u, g.await_completion(g.ch(), 5));
 		netvsp::NicStats s;
-		ASSERT_TRUE(h.stats(id, s));
+		ASSERT_TRUE(one.host.stats(one.nic, s));
 		EXPECT_EQ(1u, s.protocol_errors) << i;
 		i++;
 	}

@@ -82,6 +82,26 @@ TEST(UserDevice, KnowsWhatTheOfferSaid)
 	EXPECT_FALSE(t.device->gone());
 }
 
+TEST(UserDevice, SharesLessOfTheReceiveBuffer)
+{
+	Fixture t;
+	const size_t before = t.descriptors();
+	ASSERT_FALSE(t.device->open(1000ms));
+	Region whole = t.device->receive_buffer();
+	whole.keep = nullptr;
+	EXPECT_FALSE(t.device->limit_receive_buffer(whole.size));
+	EXPECT_EQ(t.device->receive_buffer().gpadl, whole.gpadl);
+	const Error error = t.device->limit_receive_buffer(32768);
+	EXPECT_FALSE(error) << error.what;
+	EXPECT_EQ(t.device->receive_buffer().size, 32768u);
+	EXPECT_EQ(t.device->receive_buffer().data, whole.data);
+	EXPECT_NE(t.device->receive_buffer().gpadl, whole.gpadl);
+	EXPECT_EQ(t.device->gpa(whole.data + 32768), kGpaUnknown);
+	EXPECT_EQ(t.host.gpadl_count(), 3u); /* receive, send, rings */
+	t.device->close();
+	t.expect_nothing_left(before);
+}
+
 TEST(UserDevice, OpenSharesBuffersAndRings)
 {
 	std::vector<std::pair<uint32_t, uint64_t>> gpadls; /* relid, size */
