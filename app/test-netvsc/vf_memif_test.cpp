@@ -13,7 +13,11 @@ namespace scenario {
  */
 class VfMemif : public testing::Test {
       protected:
-	void SetUp() override { descriptors_ = open_descriptors(); }
+	void SetUp() override
+	{
+		descriptors_ = open_descriptors();
+		NEEDS_VF();
+	}
 	void TearDown() override
 	{
 		EXPECT_EQ(rte_eth_dev_count_total(), 0u);

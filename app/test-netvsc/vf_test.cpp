@@ -8,7 +8,14 @@
 
 namespace scenario {
 
-class Vfs : public Scenario {};
+class Vfs : public Scenario {
+      protected:
+	void SetUp() override
+	{
+		Scenario::SetUp();
+		NEEDS_VF();
+	}
+};
 
 /* Frames go both ways, by this VF, or by the NIC if there is none. */
 static void expect_path(VfNetwork& net, VirtualVf* vf, uint32_t seed)

@@ -229,6 +229,11 @@ class SlowHardware {
 
 class VfTraffic : public Scenario {
       protected:
+	void SetUp() override
+	{
+		Scenario::SetUp();
+		NEEDS_VF();
+	}
 	static constexpr uint32_t kRounds = 15;
 };
 

@@ -16,6 +16,9 @@ struct rte_vdev_device;
 
 namespace scenario {
 
+/* Virtual functions came with NVSP 5, as receive side scaling did. */
+#define NEEDS_VF() NEEDS(announced().flow_type_rss_offloads != 0, "virtual functions")
+
 struct VirtualVfOptions {
 	rte_ether_addr mac{};
 	uint16_t queues = 8; /**< that it has at most, of each kind */
