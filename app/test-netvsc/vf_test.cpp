@@ -126,10 +126,10 @@ TEST_F(Vfs, ConfigurationIsCarriedOver)
 	const PortOptions options = {
 		.mtu = 4000,
 		.rx_offloads = RTE_ETH_RX_OFFLOAD_RSS_HASH | RTE_ETH_RX_OFFLOAD_TCP_CKSUM,
-		.tx_offloads = RTE_ETH_TX_OFFLOAD_MULTI_SEGS | RTE_ETH_TX_OFFLOAD_UDP_CKSUM,
+		.tx_offloads = RTE_ETH_TX_OFFLOAD_MULTI_SEGS | RTE_ETH_TX_OFFLOAD_TCP_CKSUM,
 		.rx_queues = 4,
 		.tx_queues = 3,
-		.rss_types = RTE_ETH_RSS_IPV4 | RTE_ETH_RSS_NONFRAG_IPV4_UDP};
+		.rss_types = RTE_ETH_RSS_IPV4 | RTE_ETH_RSS_NONFRAG_IPV4_TCP};
 	ASSERT_NO_FATAL_FAILURE(net.port.up(options));
 	std::array<uint8_t, 40> key;
 	for (size_t i = 0; i < key.size(); i++)
@@ -206,7 +206,7 @@ TEST_F(Vfs, NotUsedWithoutWhatThePortPromised)
 	};
 	const Case cases[] = {
 		{"transmit checksums",
-		 {.tx_offloads = RTE_ETH_TX_OFFLOAD_UDP_CKSUM},
+		 {.tx_offloads = RTE_ETH_TX_OFFLOAD_TCP_CKSUM},
 		 {.tx_offloads = RTE_ETH_TX_OFFLOAD_MULTI_SEGS}},
 		{"tags taken out",
 		 {.rx_offloads = RTE_ETH_RX_OFFLOAD_VLAN_STRIP},
@@ -239,8 +239,8 @@ TEST_F(Vfs, NotUsedWithoutWhatThePortPromised)
 TEST_F(Vfs, FewerQueuesThanThePort)
 {
 	VfNetwork net(4);
-	ASSERT_NO_FATAL_FAILURE(net.port.up(
-		{.rx_queues = 4, .tx_queues = 4, .rss_types = RTE_ETH_RSS_NONFRAG_IPV4_UDP}));
+	ASSERT_NO_FATAL_FAILURE(
+		net.port.up({.rx_queues = 4, .tx_queues = 4, .rss_types = RTE_ETH_RSS_IPV4}));
 	net.give(7);
 	VirtualVf& vf = net.plug({.queues = 2});
 	ASSERT_TRUE(net.by_vf());
@@ -493,7 +493,9 @@ TEST_F(Vfs, MacAddressSet)
 	VirtualVf& vf = net.plug();
 	ASSERT_TRUE(net.by_vf());
 	rte_ether_addr mac = {{2, 1, 2, 3, 4, 5}};
-	ASSERT_EQ(rte_eth_dev_default_mac_addr_set(net.port.id, &mac), 0);
+	const int rc = rte_eth_dev_default_mac_addr_set(net.port.id, &mac);
+	NEEDS(rc != -EPERM, "MAC addresses that a guest may set");
+	ASSERT_EQ(rc, 0);
 	rte_ether_addr now{};
 	ASSERT_EQ(rte_eth_macaddr_get(vf.id, &now), 0);
 	EXPECT_TRUE(rte_is_same_ether_addr(&now, &mac));

@@ -307,6 +307,7 @@ TEST_F(VfTraffic, VfVanishes)
 TEST_F(VfTraffic, FourQueues)
 {
 	constexpr uint16_t kQueues = 4;
+	NEEDS(announced().flow_type_rss_offloads & RTE_ETH_RSS_NONFRAG_IPV4_UDP, "hashes of UDP");
 	VfNetwork net(kQueues);
 	ASSERT_NO_FATAL_FAILURE(
 		net.port.up({.rx_queues = kQueues,
