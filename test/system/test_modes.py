@@ -69,8 +69,8 @@ class Modes(harness.Case):
                 pmd.command(command)
             self.assertIn(f"Set {mode} packet forwarding mode", pmd.command(f"set fwd {mode}"))
             pmd.start()
-            if given:
-                pmd.wait_for_packets(len(given))
+            pmd.wait_for_packets(len(given))
+            pmd.wait_for_packets(expected, "TX-packets")
             sums = pmd.stop()
             self.assertEqual(pmd.quit(), 0, f"testpmd's exit code, see {self.log()}")
         out = wait_for_frames(other, expected, 20)

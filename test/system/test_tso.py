@@ -11,10 +11,16 @@ SIZE = 100_000_000 if harness.QUICK else 1_000_000_000
 
 
 class Tso(harness.Case):
-    def test_transfer(self) -> None:
+    def transfer(self, lro: bool) -> None:
         self.need(machine.no_tap(), machine.no_namespaces())
-        result = jobs.tso(self.log(), SIZE)
+        result = jobs.tso(self.log(), SIZE, lro=lro)
         self.assertTrue(result.ok, f"{result.loss} {result.note}, see {self.log()}")
+
+    def test_transfer(self) -> None:
+        self.transfer(False)
+
+    def test_transfer_with_lro(self) -> None:
+        self.transfer(True)
 
 
 harness.main(__name__)

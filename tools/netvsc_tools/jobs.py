@@ -29,16 +29,17 @@ class Result:
 
 @contextlib.contextmanager
 def tap_testpmd(log: Path, addresses: Sequence[str], mode: str, commands: Sequence[str] = (),
-                app: Sequence[str] = (), **more: str) -> Iterator[tuple[Testpmd, list[Namespace]]]:
+                app: Sequence[str] = (), nic: str = "", **more: str) -> Iterator[tuple[Testpmd, list[Namespace]]]:
     """A testpmd that forwards between emulated NICs on TAPs, each TAP in a namespace of its own.
 
     commands: for testpmd, before it starts to forward.
+    nic: more arguments of the emulated NICs, such as ",mtu=9000".
     """
     taps = [tap_name() for _ in addresses]
     with contextlib.ExitStack() as stack:
         spaces = [stack.enter_context(Namespace()) for _ in addresses]
         testpmd = stack.enter_context(Testpmd(
-            log, [f"netvsp{i},endpoint=tap:{tap}" for i, tap in enumerate(taps)], [f"--forward-mode={mode}", *app],
+            log, [f"netvsp{i},endpoint=tap:{tap}{nic}" for i, tap in enumerate(taps)], [f"--forward-mode={mode}", *app],
             **more))
         for space, tap, address in zip(spaces, taps, addresses):
             space.take(tap, address)
@@ -93,24 +94,31 @@ def tcp(log: Path, size: int, show: Callable[[str], None] = lambda _: None, **mo
     return result
 
 
-def tso(log: Path, size: int, show: Callable[[str], None] = lambda _: None, **more: str) -> Result:
+def tso(log: Path, size: int, show: Callable[[str], None] = lambda _: None, lro: bool = False, **more: str) -> Result:
     """The same with all that TCP can leave to others: the sender's kernel hands large frames without checksums to its TAP,
-    the host cuts them to the jumbo frames that they stand for, testpmd verifies and makes checksums by offload and sends
-    large sends of ordinary segments, which the host passes on whole to a TAP of the usual MTU."""
+    the host cuts them to the frames that they stand for, testpmd verifies and makes checksums by offload and sends
+    large sends of ordinary segments, which the host passes on whole to a TAP of the usual MTU.
+
+    lro: the frames are of the usual size and the host joins them; else they are jumbo frames."""
     commands = ["port stop all"]
     for port in range(2):
         commands += [f"csum set ip hw {port}", f"csum set tcp hw {port}", f"csum mac-swap off {port}",
                      f"tso set 1448 {port}"]
     commands.append("port start all")
-    app = ["--enable-rx-cksum", "--max-pkt-len=9018", "--mbuf-size=10240"]
+    app = ["--enable-rx-cksum"]
+    app += ["--enable-lro", "--enable-scatter"] if lro else ["--max-pkt-len=9018", "--mbuf-size=10240"]
+    # What hosts join can be longer than what they take for one large send.
+    nic = ",lso_max=65495" if lro else ""
     with contextlib.ExitStack() as stack:
-        testpmd, spaces = stack.enter_context(tap_testpmd(log, ENDS, "csum", commands, app, mbufs=16384, **more))
+        testpmd, spaces = stack.enter_context(tap_testpmd(log, ENDS, "csum", commands, app, nic,
+                                                             mbufs=65536 if lro else 16384, **more))
         counters = [stack.enter_context(Process(space.inside("python3", str(SEGMENTS)), log.with_suffix(f".segments{i}.log")))
                     for i, space in enumerate(spaces)]
         for counter in counters:
             counter.wait_for("^counting", 20)
-        spaces[0].set_mtu(9000)
-        spaces[1].advertise_mss(8960)
+        if not lro:
+            spaces[0].set_mtu(9000)
+            spaces[1].advertise_mss(8960)
         result = transfer(log, spaces, size, show, timeout=300)
         seen = []
         for counter in counters:

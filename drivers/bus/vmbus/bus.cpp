@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "log.hpp"
+#include "processes.hpp"
 #include "real.hpp"
 #include "vmbus/guid.hpp"
 
@@ -51,6 +52,8 @@ static rte_iova_mode iommu_class()
 /* Called at the end of rte_eal_cleanup(). */
 static int cleanup()
 {
+	if (rte_eal_process_type() == RTE_PROC_SECONDARY)
+		leave_primary();
 	real::remove_all();
 	return 0;
 }

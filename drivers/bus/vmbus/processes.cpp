@@ -147,6 +147,7 @@ struct Joined {
 	MirrorClient client;
 	Watch* watch = nullptr;
 	uint32_t id = 0;
+	bool ending = false; /* of this process */
 };
 
 Joined& joined()
@@ -166,8 +167,10 @@ void on_news(void*)
 {
 	Joined& j = joined();
 	std::lock_guard lock(j.mutex);
+	if (j.ending || j.watch == nullptr)
+		return;
 	Error error = j.client.dispatch(refresh);
-	if (!error || j.watch == nullptr)
+	if (!error)
 		return;
 	std::exchange(j.watch, nullptr)->end();
 	VMBUS_LOG(NOTICE, "%s", error.what.c_str());
@@ -230,7 +233,7 @@ void join_again(void*)
 {
 	Joined& j = joined();
 	std::lock_guard lock(j.mutex);
-	if (j.watch != nullptr)
+	if (j.watch != nullptr || j.ending)
 		return;
 	if (Error error = join_locked(j))
 		VMBUS_LOG(NOTICE, "%s", error.what.c_str());
@@ -270,6 +273,18 @@ Error join_primary(uint32_t& id)
 		error = join_locked(j);
 	id = j.id;
 	return error;
+}
+
+/* EAL takes its memory out of the address space next, and its interrupt thread goes on for a while.
+ */
+void leave_primary()
+{
+	Joined& j = joined();
+	{
+		std::lock_guard lock(j.mutex); /* whoever is at it comes to an end first */
+		j.ending = true;
+	}
+	rte_eal_alarm_cancel(join_again, nullptr);
 }
 
 void sync_processes()

@@ -18,6 +18,9 @@ Error open_to_processes();
 /** Of a secondary: it has what the primary shares from now on. @param id its name in locks */
 Error join_primary(uint32_t& id);
 
+/** Of a secondary that ends: nobody looks at what the primary shares from now on. */
+void leave_primary();
+
 /**
  * Of the primary: waits until the secondaries have taken over what changed. One that does not
  * within seconds is given up: it was stopped, and joins again when it goes on.
