@@ -22,7 +22,11 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr size_t kSize = 1 << 20;
+#ifdef __SANITIZE_ADDRESS__
+constexpr uintptr_t kHint = uintptr_t{0x2000} << 32; /* its shadow lies below */
+#else
 constexpr uintptr_t kHint = uintptr_t{3} << 32;
+#endif
 
 /* A child that joins and does what the owner says until it is told to stop, or is killed. */
 struct Child {
