@@ -11,18 +11,23 @@ namespace scenario {
 struct VfNetwork {
 	static constexpr rte_ether_addr kMac = {{0x00, 0x15, 0x5d, 0x0a, 0x0b, 0x0c}};
 
-	explicit VfNetwork(uint16_t queues = 1)
-		: wire(std::make_shared<Wire>()), host(config(queues), wire), port(host.args())
+	explicit VfNetwork(uint16_t queues = 1, const std::vector<std::string>& faults = {},
+			   const std::string& args = "")
+		: wire(std::make_shared<Wire>()),
+		  host(config(queues, faults), wire),
+		  port(host.args(args))
 	{
 		EXPECT_EQ(port.plug_result(), 0);
 	}
 
-	static netvsp::NicConfig config(uint16_t queues)
+	static netvsp::NicConfig config(uint16_t queues,
+					const std::vector<std::string>& faults)
 	{
 		netvsp::NicConfig c;
 		std::copy_n(kMac.addr_bytes, c.mac.size(), c.mac.begin());
 		c.queues = queues;
 		c.mtu = 9202;
+		c.faults = faults;
 		return c;
 	}
 

@@ -433,6 +433,23 @@ TEST_F(Vfs, GoneAndBackAtOnce)
 	}
 }
 
+/* Frames go on by the NIC, and nobody waits longer than the deadline. */
+TEST_F(Vfs, HostDoesNotAnswer)
+{
+	VfNetwork net(1, {"no-switch-reply:2"}, "timeout=300"); /* there, and back */
+	ASSERT_NO_FATAL_FAILURE(net.port.up());
+	VirtualVf& vf = net.plug();
+	net.give(7);
+	EXPECT_TRUE(eventually([&] { return vf.seen.started.load(); }));
+	EXPECT_FALSE(net.by_vf(1000));
+	expect_path(net, nullptr, 0);
+	EXPECT_EQ(net.port.xstat("vf_switches"), 0u);
+	EXPECT_EQ(net.port.stop(), 0);
+	ASSERT_EQ(net.port.start(), 0);
+	ASSERT_TRUE(net.by_vf());
+	expect_path(net, &vf, 100);
+}
+
 TEST_F(Vfs, StartIsTriedAgain)
 {
 	VfNetwork net;

@@ -28,6 +28,7 @@ constexpr Name kNames[size_t(Fault::kCount)] = {
 	{"no-rndis-reply", kAll},
 	{"short-query-reply", kAll},
 	{"bad-query-length", kAll},
+	{"no-switch-reply", kAll},
 	{"unrelated-before-reply", kAll},
 	{"bad-completion-id", 1},
 	{"double-completion", 1},

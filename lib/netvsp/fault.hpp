@@ -18,6 +18,7 @@
  *   no-rndis-reply         RNDIS requests are completed, but never answered
  *   short-query-reply      the answer to a QUERY is cut to 20 bytes
  *   bad-query-length       the answer to a QUERY tells an information length beyond its end
+ *   no-switch-reply        SWITCH_DATA_PATH is neither obeyed nor answered
  *   unrelated-before-reply a VF association precedes every NVSP answer, a link speed indication
  *                          every RNDIS answer
  * Data path:
@@ -56,6 +57,7 @@ enum class Fault {
 	kNoRndisReply,
 	kShortQueryReply,
 	kBadQueryLength,
+	kNoSwitchReply,
 	kUnrelatedBeforeReply,
 	kBadCompletionId,
 	kDoubleCompletion,

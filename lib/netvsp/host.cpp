@@ -203,6 +203,13 @@ void Host::Impl::sleep(int64_t timeout_ns)
 			at_most(kRetryNs);
 		if (nic->held())
 			at_most(kHeldNs);
+		if (const VfInterface* vf = connection ? nic->vf_interface() : nullptr) {
+			watch(vf->changes_fd(), POLLIN);
+			if (vf->waits())
+				at_most(kRetryNs);
+			else
+				watch(vf->frames_fd(), POLLIN);
+		}
 		if (nic->can_receive()) {
 			watch(nic->endpoint().wait_fd(), POLLIN);
 			int64_t ns = nic->endpoint().wait_ns();
@@ -298,7 +305,14 @@ bool Host::Impl::add(const NicConfig& config, std::unique_ptr<Endpoint> endpoint
 	vmbus::Guid guid = {{0x50, 0x53, 0x56, 0x4e, 0x00, 0x00, 0x00, 0x40, 0x80, 0x00,
 			     uint8_t(number >> 16), uint8_t(number >> 8), uint8_t(number),
 			     settings.mac[3], settings.mac[4], settings.mac[5]}};
+	std::unique_ptr<VfInterface> vf;
+	if (!config.vf.empty() && !(vf = VfInterface::create(config.vf, settings.mac, error))) {
+		error = "vf=" + config.vf + ": " + error;
+		return false;
+	}
 	nics.push_back(std::make_unique<Nic>(settings, guid, std::move(endpoint), faults, log));
+	if (vf)
+		nics.back()->use_vf_interface(std::move(vf));
 	instance = guid;
 	if (connection)
 		connection->nic_added(*nics.back());

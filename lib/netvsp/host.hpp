@@ -46,6 +46,7 @@ struct NicConfig {
 	std::optional<uint32_t> rx_csum;   /**< and verifies, for guests that ask for it */
 	std::optional<uint32_t> lso_max;   /**< TCP payload of a large send, 0 = no LSO */
 	std::optional<bool> rsc; /**< received segments are joined for guests that ask for it */
+	std::string vf; /**< the interface that is its virtual function; empty = set_vf() tells */
 	std::vector<std::string> faults; /**< fault script, see fault.hpp */
 };
 

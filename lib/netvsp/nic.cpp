@@ -419,6 +419,8 @@ bool Nic::pass()
 	if (stats_.tx_frames != sent)
 		endpoint_->flush();
 	send_indications();
+	if (vf_interface_)
+		work |= pump_vf();
 	if (vf_present_ || vf_told_ || data_path_lost_)
 		tell_vf();
 	if (offloads_changed_)

@@ -22,6 +22,7 @@
 #include "netvsc/nvsp.hpp"
 #include "netvsc/rndis.hpp"
 
+#include "endpoints/vf_interface.hpp"
 #include "fault.hpp"
 #include "guest_memory.hpp"
 #include "host.hpp"
@@ -148,6 +149,9 @@ class Nic {
 	void send_indication(uint32_t status, const void* payload, uint32_t length);
 	/** A virtual function for this NIC comes or goes. */
 	void set_vf(bool present, uint32_t serial);
+	/** From now on that is for this interface to say, which also moves the VF's frames. */
+	void use_vf_interface(std::unique_ptr<VfInterface> interface);
+	const VfInterface* vf_interface() const { return vf_interface_.get(); }
 
 	/** One pass over the channels and the endpoint. @return whether there was work */
 	bool pass();
@@ -193,6 +197,8 @@ class Nic {
 	bool completes_vf_message(uint64_t transaction) const;
 	void tell_vf();
 	void switch_data_path(bool to_vf);
+	bool to_vf(const uint8_t* frame, uint32_t length);
+	bool pump_vf();
 
 	/* rndis_control.cpp */
 	void handle_rndis_control(Channel& channel, const Packet& packet, const uint8_t* data,
@@ -274,6 +280,7 @@ class Nic {
 	bool link_up_;
 	bool endpoint_full_ = false;
 	uint32_t tx_count_ = 0; /* for the fault tx-fail */
+	std::unique_ptr<VfInterface> vf_interface_; /* if there is one for it */
 	bool vf_present_ = false;
 	uint32_t vf_serial_ = 0;
 	bool data_path_vf_ = false;

@@ -208,14 +208,19 @@ std::string parse_nic_option(const std::string& key, const std::string& value, N
 		return bits(key, value, kChecksums, config.rx_csum);
 	if (key == "lso_max")
 		return number(key, value, 0, 262144, config.lso_max);
+	if (key == "vf") {
+		if (value.empty())
+			return "vf=: must be the name of an interface";
+		config.vf = value;
+		return {};
+	}
 	if (key == "fault")
 		return fault_script(value, config.faults);
 	return "unknown key '" + key +
 	       "'; known are name, endpoint, profile, mac, mtu, queues, nvsp, section_size, "
 	       "max_packets, "
 	       "alignment, speed, monitor, link, set_mac, rss, csum, tx_csum, rx_csum, lso_max, "
-	       "rsc, "
-	       "fault";
+	       "rsc, vf, fault";
 }
 
 } // namespace netvsp

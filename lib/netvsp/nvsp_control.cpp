@@ -100,6 +100,8 @@ void Nic::handle_nvsp(Channel& channel, const Packet& packet, const nvsp::Messag
 	case nvsp::kSwitchDataPath: {
 		if (version_ < nvsp::kVersion4 || !needs(sizeof(nvsp::SwitchDataPath)))
 			break;
+		if (faults_.fire(Fault::kNoSwitchReply))
+			return;
 		switch_data_path(message.data_path.active == nvsp::kDataPathVf);
 		if (packet.wants_completion())
 			send_completion(channel, packet.descriptor.transaction_id, nullptr, 0);

@@ -371,7 +371,7 @@ bool Nic::receive_pass()
 			break;
 		}
 		work = true;
-		if (data_path_vf_ && endpoint_->to_vf(frame, length)) {
+		if (data_path_vf_ && to_vf(frame, length)) {
 			stats_.rx_to_vf++;
 			receive_buffer_.give(index);
 			continue;

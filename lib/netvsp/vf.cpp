@@ -17,6 +17,8 @@ namespace {
 constexpr uint64_t kVfAssociationId = 0x8000000000000000;
 constexpr uint64_t kSwitchDataPathId = 0x8000000000000001;
 
+constexpr uint32_t kInterfaceSerial = 1; /* it is no PCI device */
+
 constexpr uint32_t kMessageSpace = OutRing::space(nvsp::kSize61);
 
 } // namespace
@@ -67,6 +69,28 @@ void Nic::tell_vf()
 		associate(false, vf_told_serial_);
 	if (vf_present_ && !vf_told_ && primary.out.fits(kMessageSpace))
 		associate(true, vf_serial_);
+}
+
+void Nic::use_vf_interface(std::unique_ptr<VfInterface> interface)
+{
+	vf_interface_ = std::move(interface);
+	pump_vf();
+}
+
+/* While the data path is there. */
+bool Nic::to_vf(const uint8_t* frame, uint32_t length)
+{
+	return vf_interface_ ? vf_interface_->send(frame, length)
+			     : endpoint_->to_vf(frame, length);
+}
+
+/* The VF is there as long as its interface, and sends by itself. */
+bool Nic::pump_vf()
+{
+	const bool work = vf_interface_->pump(*endpoint_);
+	if (vf_interface_->present() != vf_present_)
+		set_vf(vf_interface_->present(), kInterfaceSerial);
+	return work;
 }
 
 /* A guest can only choose a VF that it was told of; it gets no other answer if it cannot. */

@@ -92,6 +92,9 @@ class Modes(harness.Case):
     def test_noisy(self) -> None:
         self.forwards("noisy", packet)
 
+    def test_shared_rxq(self) -> None:
+        self.forwards("shared-rxq", packet)
+
     def test_mac(self) -> None:
         self.forwards("mac", lambda number: packet(number, to=PEER, source=MAC))
 

@@ -259,10 +259,14 @@ void add(const rte_bus& bus, SysfsDevice&& info)
 
 void scan(const rte_bus& bus)
 {
-	if (rte_eal_process_type() != RTE_PROC_PRIMARY)
-		return;
 	std::vector<std::string> errors;
 	std::vector<SysfsDevice> found = scan_vmbus("/sys", errors);
+	if (rte_eal_process_type() != RTE_PROC_PRIMARY) {
+		for (const SysfsDevice& device : found)
+			VMBUS_LOG(NOTICE, "%s: real devices are for the primary process only",
+				  to_string(device.instance_id).c_str());
+		return;
+	}
 	for (const std::string& error : errors)
 		VMBUS_LOG(WARNING, "%s", error.c_str());
 	std::erase_if(all(), [](const auto& d) { return !d->probed(); });

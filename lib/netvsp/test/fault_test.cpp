@@ -53,6 +53,7 @@ TEST(FaultTest, EveryDocumentedNameIsKnown)
 				 "no-rndis-reply",
 				 "short-query-reply",
 				 "bad-query-length",
+				 "no-switch-reply",
 				 "unrelated-before-reply",
 				 "bad-completion-id",
 				 "double-completion",

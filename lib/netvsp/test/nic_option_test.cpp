@@ -54,6 +54,8 @@ TEST(NicOptionTest, Accepts)
 	EXPECT_EQ(uint32_t(netvsp::kChecksumAll), c.rx_csum);
 	EXPECT_EQ("", parse_nic_option("lso_max", "0", c));
 	EXPECT_EQ(0u, c.lso_max);
+	EXPECT_EQ("", parse_nic_option("vf", "vf0", c));
+	EXPECT_EQ("vf0", c.vf);
 	EXPECT_EQ("", parse_nic_option("fault", "tx-fail:3+keepalive", c));
 	EXPECT_EQ((std::vector<std::string>{"tx-fail:3", "keepalive"}), c.faults);
 }
