@@ -93,7 +93,7 @@ class Modes(harness.Case):
         self.forwards("noisy", packet)
 
     def test_shared_rxq(self) -> None:
-        self.forwards("shared-rxq", packet)
+        self.forwards("shared_rxq", packet)
 
     def test_mac(self) -> None:
         self.forwards("mac", lambda number: packet(number, to=PEER, source=MAC))
