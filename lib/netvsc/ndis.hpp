@@ -7,7 +7,10 @@
  * NDIS_RECEIVE_SCALE_CAPABILITIES, NDIS_RECEIVE_SCALE_PARAMETERS,
  * NDIS_TCP_IP_CHECKSUM_NET_BUFFER_LIST_INFO, NDIS_TCP_LARGE_SEND_OFFLOAD_NET_BUFFER_LIST_INFO,
  * NDIS_NET_BUFFER_LIST_8021Q_INFO), Linux drivers/net/hyperv/hyperv_net.h, FreeBSD
- * sys/net/rndis.h and sys/dev/hyperv/netvsc/ndis.h, OpenVMM netvsp/src/rndisprot.rs.
+ * sys/net/rndis.h and sys/dev/hyperv/netvsc/ndis.h, OpenVMM vm/devices/net/netvsp/src/rndisprot.rs.
+ *
+ * A test compares what is here with headers that others wrote (test/system/test_wire.py). What none
+ * of those has is cited beside its definition: file and commit of these sources.
  */
 #pragma once
 
@@ -115,9 +118,9 @@ enum HashType : uint32_t {
 	kHashIpv6Ex = 0x800,
 	kHashTcpIpv6 = 0x1000,
 	kHashTcpIpv6Ex = 0x2000,
-	kHashUdpIpv4 = 0x4000,
-	kHashUdpIpv6 = 0x8000,
-	kHashUdpIpv6Ex = 0x10000,
+	kHashUdpIpv4 = 0x4000,	  /* rndisprot.rs, OpenVMM 1488a37b7cfe */
+	kHashUdpIpv6 = 0x8000,	  /* rndisprot.rs, OpenVMM 1488a37b7cfe */
+	kHashUdpIpv6Ex = 0x10000, /* rndisprot.rs, OpenVMM 1488a37b7cfe */
 };
 inline constexpr uint32_t kHashFunctionToeplitz = 0x1;
 inline constexpr uint32_t kHashFunctionMask = 0xff;
@@ -132,9 +135,9 @@ enum RssCapability : uint32_t {
 	kRssCapTcpIpv4 = 0x100,
 	kRssCapTcpIpv6 = 0x200,
 	kRssCapTcpIpv6Ex = 0x400,
-	kRssCapUdpIpv4 = 0x800,
-	kRssCapUdpIpv6 = 0x1000,
-	kRssCapUdpIpv6Ex = 0x2000,
+	kRssCapUdpIpv4 = 0x800,	   /* rndisprot.rs, OpenVMM 1488a37b7cfe */
+	kRssCapUdpIpv6 = 0x1000,   /* rndisprot.rs, OpenVMM 1488a37b7cfe */
+	kRssCapUdpIpv6Ex = 0x2000, /* rndisprot.rs, OpenVMM 1488a37b7cfe */
 };
 
 /** NDIS_RECEIVE_SCALE_CAPABILITIES, revision 2 */
@@ -266,7 +269,8 @@ inline constexpr Bits kVlanCfi = {3, 1};
 inline constexpr Bits kVlanId = {4, 12};
 
 /** Per-packet info rndis::kPpiPacketId: parts of one packet follow each other in the ranges of one
- *  transfer-page packet. The first has the headers and all other infos, the rest is payload. */
+ *  transfer-page packet. The first has the headers and all other infos, the rest is payload.
+ *  (hyperv_net.h, Linux c8e4eff4675f) */
 struct PacketId {
 	uint8_t version;
 	uint8_t flags;
