@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /**
- * NDIS structures that travel inside RNDIS: what offloads a host has, which of them the guest
- * wants, and the values of a data frame's per-packet infos.
+ * NDIS structures that travel inside RNDIS: what offloads and what receive side scaling a host has,
+ * what of it the guest wants, and the values of a data frame's per-packet infos.
  *
  * Sources: Microsoft's NDIS documentation (NDIS_OFFLOAD, NDIS_OFFLOAD_PARAMETERS,
+ * NDIS_RECEIVE_SCALE_CAPABILITIES, NDIS_RECEIVE_SCALE_PARAMETERS,
  * NDIS_TCP_IP_CHECKSUM_NET_BUFFER_LIST_INFO, NDIS_TCP_LARGE_SEND_OFFLOAD_NET_BUFFER_LIST_INFO,
  * NDIS_NET_BUFFER_LIST_8021Q_INFO), Linux drivers/net/hyperv/hyperv_net.h, FreeBSD
- * sys/net/rndis.h and sys/dev/hyperv/netvsc/ndis.h, OpenVMM netvsp/src/rndisprot.rs.
+ * sys/net/rndis.h and sys/dev/hyperv/netvsc/ndis.h, OpenVMM vm/devices/net/netvsp/src/rndisprot.rs.
+ *
+ * A test compares what is here with headers that others wrote (test/system/test_wire.py). What none
+ * of those has is cited beside its definition: file and commit of these sources.
  */
 #pragma once
 
@@ -34,6 +38,14 @@ enum ObjectType : uint8_t {
 constexpr uint32_t version(uint32_t major, uint32_t minor)
 {
 	return major << 16 | (minor & 0xffff);
+}
+constexpr uint32_t version_major(uint32_t version)
+{
+	return version >> 16;
+}
+constexpr uint32_t version_minor(uint32_t version)
+{
+	return version & 0xffff;
 }
 inline constexpr uint32_t kVersion61 = version(6, 1);
 inline constexpr uint32_t kVersion630 = version(6, 30);
@@ -96,6 +108,78 @@ static_assert(offsetof(Offload, lso_v2) == 80);
 static_assert(offsetof(Offload, ipsec_v2) == kOffloadSizeRev1);
 static_assert(offsetof(Offload, rsc_ip4) == kOffloadSizeRev2);
 
+/* Receive side scaling */
+
+/** Which headers are hashed (NDIS_HASH_*), and by which function. */
+enum HashType : uint32_t {
+	kHashIpv4 = 0x100,
+	kHashTcpIpv4 = 0x200,
+	kHashIpv6 = 0x400,
+	kHashIpv6Ex = 0x800,
+	kHashTcpIpv6 = 0x1000,
+	kHashTcpIpv6Ex = 0x2000,
+	kHashUdpIpv4 = 0x4000,	  /* rndisprot.rs, OpenVMM 1488a37b7cfe */
+	kHashUdpIpv6 = 0x8000,	  /* rndisprot.rs, OpenVMM 1488a37b7cfe */
+	kHashUdpIpv6Ex = 0x10000, /* rndisprot.rs, OpenVMM 1488a37b7cfe */
+};
+inline constexpr uint32_t kHashFunctionToeplitz = 0x1;
+inline constexpr uint32_t kHashFunctionMask = 0xff;
+
+inline constexpr uint32_t kRssKeySize = 40;
+/** Entries of the longest indirection table that a host takes. */
+inline constexpr uint32_t kRssMaxTable = 128;
+
+/** Flags of RssCapabilities. Who hashes ports hashes addresses, too. */
+enum RssCapability : uint32_t {
+	kRssCapToeplitz = 0x1,
+	kRssCapTcpIpv4 = 0x100,
+	kRssCapTcpIpv6 = 0x200,
+	kRssCapTcpIpv6Ex = 0x400,
+	kRssCapUdpIpv4 = 0x800,	   /* rndisprot.rs, OpenVMM 1488a37b7cfe */
+	kRssCapUdpIpv6 = 0x1000,   /* rndisprot.rs, OpenVMM 1488a37b7cfe */
+	kRssCapUdpIpv6Ex = 0x2000, /* rndisprot.rs, OpenVMM 1488a37b7cfe */
+};
+
+/** NDIS_RECEIVE_SCALE_CAPABILITIES, revision 2 */
+struct RssCapabilities {
+	ObjectHeader header;
+	uint32_t flags;
+	uint32_t interrupt_messages;
+	uint32_t receive_queues;
+	/* revision 2, NDIS 6.30 */
+	uint16_t table_entries;
+	uint16_t padding;
+};
+static_assert(sizeof(RssCapabilities) == 20);
+inline constexpr uint8_t kRssCapabilitiesRev2 = 2;
+inline constexpr uint16_t kRssCapabilitiesSizeRev1 = 16;
+inline constexpr uint16_t kRssCapabilitiesSizeRev2 = 18; /* without the padding */
+static_assert(offsetof(RssCapabilities, table_entries) == kRssCapabilitiesSizeRev1);
+static_assert(offsetof(RssCapabilities, padding) == kRssCapabilitiesSizeRev2);
+
+/** NDIS_RECEIVE_SCALE_PARAMETERS, revision 2; offsets of table and key count from its start. */
+struct RssParameters {
+	ObjectHeader header;
+	uint16_t flags;
+	uint16_t base_cpu;
+	uint32_t hash_information; /* types and function */
+	uint16_t table_size;	   /* in bytes; an entry has four */
+	uint16_t padding0;
+	uint32_t table_offset;
+	uint16_t key_size;
+	uint16_t padding1;
+	uint32_t key_offset;
+	/* revision 2, NDIS 6.20: masks of processors, which no guest but Windows has */
+	uint32_t masks_offset;
+	uint32_t mask_count;
+	uint32_t mask_size;
+};
+static_assert(sizeof(RssParameters) == 40);
+inline constexpr uint8_t kRssParametersRev2 = 2;
+inline constexpr uint16_t kRssParametersSizeRev1 = 28;
+static_assert(offsetof(RssParameters, masks_offset) == kRssParametersSizeRev1);
+inline constexpr uint16_t kRssParametersDisable = 0x10; /* a flag */
+
 /** Values of the checksum fields of OffloadParameters. Both directions are 4, not 2 | 3. */
 enum ParameterChecksum : uint8_t {
 	kChecksumNoChange = 0,
@@ -143,13 +227,24 @@ static_assert(offsetof(OffloadParameters, flags) == 16);
 static_assert(offsetof(OffloadParameters, rsc_ip4) == 22);
 inline constexpr uint16_t kOffloadParametersSizeRev1 = 20;
 
-/* Per-packet info rndis::kPpiChecksum of a frame that the guest sends; bits 16 to 25 are the offset
- * of the TCP or UDP header */
+/** Some bits of a per-packet info's value. */
+struct Bits {
+	uint32_t first;
+	uint32_t count;
+
+	constexpr uint32_t max() const { return (1u << count) - 1; }
+	constexpr uint32_t mask() const { return max() << first; }
+	constexpr uint32_t get(uint32_t value) const { return value >> first & max(); }
+	constexpr uint32_t put(uint32_t field) const { return (field & max()) << first; }
+};
+
+/* Per-packet info rndis::kPpiChecksum of a frame that the guest sends */
 inline constexpr uint32_t kTxChecksumIp4 = 1u << 0; /* the frame is IPv4 */
 inline constexpr uint32_t kTxChecksumIp6 = 1u << 1;
 inline constexpr uint32_t kTxChecksumTcp = 1u << 2;
 inline constexpr uint32_t kTxChecksumUdp = 1u << 3;
 inline constexpr uint32_t kTxChecksumIpHeader = 1u << 4;
+inline constexpr Bits kTxChecksumL4Offset = {16, 10}; /* of the TCP or UDP header */
 
 /* Per-packet info rndis::kPpiChecksum of a frame that the guest receives */
 inline constexpr uint32_t kRxChecksumTcpFailed = 1u << 0;
@@ -162,16 +257,20 @@ inline constexpr uint32_t kRxChecksumIpOk = 1u << 5;
 inline constexpr uint32_t kRxChecksumTcpValueInvalid = 1u << 7;
 inline constexpr uint32_t kRxChecksumIpValueInvalid = 1u << 8;
 
-/* Per-packet info rndis::kPpiLso: bits 0 to 19 are the MSS, 20 to 29 the offset of the TCP header
- */
+/* Per-packet info rndis::kPpiLso */
+inline constexpr Bits kLsoMss = {0, 20};
+inline constexpr Bits kLsoTcpOffset = {20, 10}; /* of the TCP header */
 inline constexpr uint32_t kLsoV2 = 1u << 30;
 inline constexpr uint32_t kLsoIp6 = 1u << 31;
 
-/* Per-packet info rndis::kPpiVlan: bits 0 to 2 are the priority, bit 3 the CFI, 4 to 15 the VLAN
- * id. A tag on the wire has them the other way round. */
+/* Per-packet info rndis::kPpiVlan. A tag in a frame has these the other way round. */
+inline constexpr Bits kVlanPriority = {0, 3};
+inline constexpr Bits kVlanCfi = {3, 1};
+inline constexpr Bits kVlanId = {4, 12};
 
 /** Per-packet info rndis::kPpiPacketId: parts of one packet follow each other in the ranges of one
- *  transfer-page packet. The first has the headers and all other infos, the rest is payload. */
+ *  transfer-page packet. The first has the headers and all other infos, the rest is payload.
+ *  (hyperv_net.h, Linux c8e4eff4675f) */
 struct PacketId {
 	uint8_t version;
 	uint8_t flags;

@@ -4,6 +4,9 @@
  *
  * Sources: Linux drivers/net/hyperv/hyperv_net.h (struct nvsp_message and around),
  * OpenVMM vm/devices/net/netvsp/src/protocol.rs.
+ *
+ * A test compares what is here with headers that others wrote (test/system/test_wire.py). What none
+ * of those has is cited beside its definition: file and commit of these sources.
  */
 #pragma once
 
@@ -20,7 +23,8 @@ enum Version : uint32_t {
 	kVersion6 = 0x60000,
 	kVersion61 = 0x60001,
 };
-inline constexpr uint32_t kVersionNone = 0xffffffff; /* INIT_COMPLETE of a host that refuses */
+/* INIT_COMPLETE of a host that refuses (hyperv_net.h, Linux c8e4eff4675f) */
+inline constexpr uint32_t kVersionNone = 0xffffffff;
 
 enum MessageType : uint32_t {
 	kInit = 1,
@@ -37,18 +41,18 @@ enum MessageType : uint32_t {
 	kSendNdisConfig = 125,
 	kSendVfAssociation = 128,
 	kSwitchDataPath = 129,
-	kOidQueryEx = 131,
-	kOidQueryExComplete = 132,
-	kSubchannel = 133, /* request and answer */
+	kOidQueryEx = 131,	   /* hyperv_net.h, Linux c8e4eff4675f */
+	kOidQueryExComplete = 132, /* hyperv_net.h, Linux c8e4eff4675f */
+	kSubchannel = 133,	   /* request and answer */
 	kSendIndirectionTable = 134,
 };
 
 enum Status : uint32_t {
-	kStatusNone = 0,
+	kStatusNone = 0, /* hyperv_net.h, Linux c8e4eff4675f */
 	kStatusSuccess = 1,
 	kStatusFailure = 2,
-	kStatusInvalidRndisPacket = 5,
-	kStatusBusy = 6,
+	kStatusInvalidRndisPacket = 5, /* hyperv_net.h, Linux c8e4eff4675f */
+	kStatusBusy = 6,	       /* hyperv_net.h, Linux c8e4eff4675f */
 };
 
 enum ChannelType : uint32_t { kChannelData = 0, kChannelControl = 1 };
@@ -56,11 +60,12 @@ enum ChannelType : uint32_t { kChannelData = 0, kChannelControl = 1 };
 inline constexpr uint16_t kReceiveBufferId = 0xcafe;
 inline constexpr uint16_t kSendBufferId = 0xface;
 inline constexpr uint32_t kNoSection = 0xffffffff;
-inline constexpr uint32_t kMaxFramesPerReceive = 375;
-inline constexpr uint32_t kMaxChannels = 64;
-inline constexpr uint32_t kSendTableEntries = 16;
+inline constexpr uint32_t kMaxFramesPerReceive = 375; /* protocol.rs, OpenVMM 1488a37b7cfe */
+inline constexpr uint32_t kMaxChannels = 64;	      /* hyperv_net.h, Linux c8e4eff4675f */
+inline constexpr uint32_t kSendTableEntries = 16;     /* hyperv_net.h, Linux c8e4eff4675f */
 
-/* SEND_NDIS_CONFIG capabilities */
+/* SEND_NDIS_CONFIG capabilities; only SR-IOV and 802.1Q are compared: hyperv_net.h, Linux
+ * c8e4eff4675f */
 inline constexpr uint64_t kCapVmq = 1u << 0;
 inline constexpr uint64_t kCapChimney = 1u << 1;
 inline constexpr uint64_t kCapSriov = 1u << 2;
@@ -153,6 +158,7 @@ struct SubchannelComplete {
 	uint32_t count;
 };
 
+/* hyperv_net.h, Linux c8e4eff4675f */
 struct SendIndirectionTable {
 	uint32_t count;
 	uint32_t offset; /* of the entries, from the message's start; read it, hosts differ */
@@ -176,7 +182,7 @@ struct Message {
 		SwitchDataPath data_path;
 		SubchannelRequest subchannel_request;
 		SubchannelComplete subchannel_complete;
-		SendIndirectionTable indirection_table;
+		SendIndirectionTable indirection_table; /* hyperv_net.h, Linux c8e4eff4675f */
 		uint8_t raw[36];
 	};
 };

@@ -62,18 +62,20 @@ class TxInfo {
 	/** @param tci as on the wire: priority, CFI, VLAN id */
 	void add_vlan(uint16_t tci)
 	{
-		add(rndis::kPpiVlan, tci >> 13 | (tci >> 12 & 1u) << 3 | (tci & 0xfffu) << 4);
+		add(rndis::kPpiVlan, ndis::kVlanPriority.put(tci >> 13) |
+					     ndis::kVlanCfi.put(tci >> 12) |
+					     ndis::kVlanId.put(tci));
 	}
 	/** @param what ndis::kTxChecksum*, of a TCP or UDP header at `l4_offset`, below 1024 */
 	void add_checksum(uint32_t what, uint32_t l4_offset)
 	{
-		add(rndis::kPpiChecksum, what | l4_offset << 16);
+		add(rndis::kPpiChecksum, what | ndis::kTxChecksumL4Offset.put(l4_offset));
 	}
 	/** @param mss below 1 << 20 @param tcp_offset below 1024 */
 	void add_lso(uint32_t mss, uint32_t tcp_offset, bool ip6)
 	{
-		add(rndis::kPpiLso,
-		    mss | tcp_offset << 20 | ndis::kLsoV2 | (ip6 ? ndis::kLsoIp6 : 0));
+		add(rndis::kPpiLso, ndis::kLsoMss.put(mss) | ndis::kLsoTcpOffset.put(tcp_offset) |
+					    ndis::kLsoV2 | (ip6 ? ndis::kLsoIp6 : 0));
 	}
 
       private:

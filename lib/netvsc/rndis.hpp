@@ -5,6 +5,9 @@
  * Offsets inside a message count from kOffsetBase (the byte after type and length).
  * Sources: [MS-RNDIS], Linux drivers/net/hyperv/hyperv_net.h,
  * OpenVMM vm/devices/net/netvsp/src/rndisprot.rs.
+ *
+ * A test compares what is here with headers that others wrote (test/system/test_wire.py). What none
+ * of those has is cited beside its definition: file and commit of these sources.
  */
 #pragma once
 
@@ -40,18 +43,26 @@ enum Status : uint32_t {
 };
 
 enum Oid : uint32_t {
+	kOidHardwareStatus = 0x00010102,   /* u32, 0 = ready */
+	kOidMediaSupported = 0x00010103,   /* list of u32, kMedium* */
+	kOidMediaInUse = 0x00010104,	   /* the same */
 	kOidMaximumFrameSize = 0x00010106, /* u32, without the Ethernet header */
 	kOidLinkSpeed = 0x00010107,	   /* u32, in 100 bit/s */
+	kOidVendorId = 0x0001010c,	   /* u32, IEEE code of three bytes and one more */
 	kOidVendorDescription = 0x0001010d,
-	kOidCurrentPacketFilter = 0x0001010e, /* u32 */
-	kOidMaximumTotalSize = 0x00010111,    /* u32, with the Ethernet header */
-	kOidMediaConnectStatus = 0x00010114,  /* u32, 0 = connected */
+	kOidCurrentPacketFilter = 0x0001010e,	/* u32 */
+	kOidMaximumTotalSize = 0x00010111,	/* u32, with the Ethernet header */
+	kOidMediaConnectStatus = 0x00010114,	/* u32, kMedia* */
+	kOidMaximumSendPackets = 0x00010115,	/* u32 */
+	kOidVendorDriverVersion = 0x00010116,	/* u32 */
+	kOidNetworkLayerAddresses = 0x00010118, /* set only */
 	kOidReceiveScaleCapabilities = 0x00010203,
 	kOidReceiveScaleParameters = 0x00010204,
-	kOidConfigParameter = 0x0001021b,  /* set only */
-	kOidPermanentAddress = 0x01010101, /* 6 bytes */
-	kOidCurrentAddress = 0x01010102,   /* 6 bytes */
-	kOidOffloadCurrentConfig = 0xfc01020b,
+	kOidConfigParameter = 0x0001021b,      /* set only */
+	kOidPermanentAddress = 0x01010101,     /* 6 bytes */
+	kOidCurrentAddress = 0x01010102,       /* 6 bytes */
+	kOidMaximumListSize = 0x01010104,      /* u32, multicast addresses */
+	kOidOffloadCurrentConfig = 0xfc01020b, /* hyperv_net.h, Linux c8e4eff4675f */
 	kOidOffloadParameters = 0xfc01020c,
 	kOidOffloadCapabilities = 0xfc01020d,
 };
@@ -63,6 +74,16 @@ enum PacketFilter : uint32_t {
 	kFilterBroadcast = 0x08,
 	kFilterPromiscuous = 0x20,
 };
+
+/** What kOidMediaConnectStatus tells. */
+inline constexpr uint32_t kMediaConnected = 0;
+inline constexpr uint32_t kMediaDisconnected = 1;
+
+/* Values in InitializeRequest and InitializeComplete */
+inline constexpr uint32_t kVersionMajor = 1;
+inline constexpr uint32_t kVersionMinor = 0;
+inline constexpr uint32_t kDeviceConnectionless = 1; /* a flag */
+inline constexpr uint32_t kMedium8023 = 0;	     /* Ethernet */
 
 inline constexpr uint32_t kOffsetBase = 8;
 
@@ -92,6 +113,7 @@ enum PpiType : uint32_t {
 	kPpiVlan = 6,
 	kPpiHashValue = 8,
 	kPpiHashInfo = 9,
+	/* hyperv_net.h, Linux c8e4eff4675f: */
 	kPpiInternal = 0x80000000, /* flag: the type is internal */
 	kPpiPacketId = 0x80000001, /* for RSC, NVSP 6.1 */
 };

@@ -4,9 +4,8 @@
 namespace netvsc {
 
 /* Guests announce NDIS 6.30; up to NVSP 4 it is 6.1. */
-static constexpr uint32_t kNdisMajor = 6;
-static constexpr uint32_t kNdisMinor = 30;
-static constexpr uint32_t kNdisMinorOld = 1;
+static constexpr uint32_t kNdisVersion = ndis::kVersion630;
+static constexpr uint32_t kNdisVersionOld = ndis::kVersion61;
 
 /* How long a host may keep the ring full when it is told goodbye. */
 static constexpr Milliseconds kGoodbye{1000};
@@ -187,12 +186,14 @@ Error Session::negotiate_version()
 		if (Error error = send_message(config, 0))
 			return error;
 	}
-	info_.ndis_major = kNdisMajor;
-	info_.ndis_minor = info_.nvsp_version <= nvsp::kVersion4 ? kNdisMinorOld : kNdisMinor;
-	nvsp::Message ndis{};
-	ndis.type = nvsp::kSendNdisVersion;
-	ndis.ndis_version = {info_.ndis_major, info_.ndis_minor};
-	return send_message(ndis, 0);
+	const uint32_t version =
+		info_.nvsp_version <= nvsp::kVersion4 ? kNdisVersionOld : kNdisVersion;
+	info_.ndis_major = ndis::version_major(version);
+	info_.ndis_minor = ndis::version_minor(version);
+	nvsp::Message message{};
+	message.type = nvsp::kSendNdisVersion;
+	message.ndis_version = {info_.ndis_major, info_.ndis_minor};
+	return send_message(message, 0);
 }
 
 Error Session::connect_buffers()
@@ -246,7 +247,8 @@ Error Session::initialize_rndis()
 {
 	rndis::InitializeRequest request{};
 	request.hdr = {rndis::kInitialize, sizeof(request)};
-	request.major = 1;
+	request.major = rndis::kVersionMajor;
+	request.minor = rndis::kVersionMinor;
 	request.max_transfer_size = kMaxTransfer;
 	if (Error error = exchange_rndis("RNDIS INITIALIZE", &request, sizeof(request),
 					 offsetof(rndis::InitializeComplete, af_list_offset)))
@@ -340,7 +342,7 @@ Error Session::query_link_locked()
 		/* An indication that came behind the answer is the newer of the two. */
 		std::lock_guard lock(inbox_);
 		if (!link_indicated_)
-			link_up_.store(value == 0, std::memory_order_relaxed);
+			link_up_.store(value == rndis::kMediaConnected, std::memory_order_relaxed);
 	}
 	length = sizeof(value);
 	if (Error error = query_locked(rndis::kOidLinkSpeed, &value, length, sizeof(value)))

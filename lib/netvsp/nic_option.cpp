@@ -107,10 +107,10 @@ constexpr NamedBit kChecksums[] = {{"ip4", kChecksumIp4},
 				   {"udp4", kChecksumUdp4},
 				   {"tcp6", kChecksumTcp6},
 				   {"udp6", kChecksumUdp6}};
-constexpr NamedBit kRssTypes[] = {{"tcp4", kHashTcpIpv4},
-				  {"udp4", kHashUdpIpv4},
-				  {"tcp6", kHashTcpIpv6},
-				  {"udp6", kHashUdpIpv6}};
+constexpr NamedBit kRssTypes[] = {{"tcp4", ndis::kHashTcpIpv4},
+				  {"udp4", ndis::kHashUdpIpv4},
+				  {"tcp6", ndis::kHashTcpIpv6},
+				  {"udp6", ndis::kHashUdpIpv6}};
 
 /* "all", "none", or some of the names with '+' between them */
 template <size_t N>

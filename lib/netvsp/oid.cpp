@@ -9,50 +9,11 @@ namespace netvsp {
 
 namespace {
 
-/* NDIS_RECEIVE_SCALE_CAPABILITIES, revision 2 */
-struct RssCapabilities {
-	ndis::ObjectHeader header;
-	uint32_t flags;
-	uint32_t interrupt_messages;
-	uint32_t receive_queues;
-	uint16_t table_entries;
-	uint16_t padding;
-};
-static_assert(sizeof(RssCapabilities) == 20);
-constexpr uint16_t kRssCapabilitiesSize = 18; /* on the wire, without the padding */
-constexpr uint32_t kRssCapToeplitz = 0x1;
-constexpr std::pair<uint32_t, uint32_t> kRssCapOfType[] = {{kHashTcpIpv4, 0x100},
-							   {kHashTcpIpv6, 0x200},
-							   {kHashUdpIpv4, 0x800},
-							   {kHashUdpIpv6, 0x1000}};
-
-/* NDIS_RECEIVE_SCALE_PARAMETERS, up to where the host reads */
-struct RssParameters {
-	ndis::ObjectHeader header;
-	uint16_t flags;
-	uint16_t base_cpu;
-	uint32_t hash_information;
-	uint16_t table_size; /* in bytes */
-	uint16_t padding0;
-	uint32_t table_offset;
-	uint16_t key_size;
-	uint16_t padding1;
-	uint32_t key_offset;
-};
-static_assert(sizeof(RssParameters) == 28);
-constexpr uint16_t kRssDisable = 0x10;
-constexpr uint32_t kHashFunctionMask = 0xff;
-
-/* OIDs that guests other than ours ask for. */
-enum ExtraOid : uint32_t {
-	kOidHardwareStatus = 0x00010102,
-	kOidMediaSupported = 0x00010103,
-	kOidMediaInUse = 0x00010104,
-	kOidVendorId = 0x0001010c,
-	kOidNetworkLayerAddresses = 0x00010118,
-	kOidVendorDriverVersion = 0x00010116,
-	kOidMaximumSendPackets = 0x00010115,
-	kOidMaximumListSize = 0x01010104,
+constexpr std::pair<uint32_t, uint32_t> kRssCapOfType[] = {
+	{ndis::kHashTcpIpv4, ndis::kRssCapTcpIpv4},
+	{ndis::kHashTcpIpv6, ndis::kRssCapTcpIpv6},
+	{ndis::kHashUdpIpv4, ndis::kRssCapUdpIpv4},
+	{ndis::kHashUdpIpv6, ndis::kRssCapUdpIpv6},
 };
 
 void append(std::vector<uint8_t>& out, const void* data, size_t size)
@@ -140,7 +101,7 @@ uint32_t Nic::query_oid(uint32_t oid, const uint8_t* input, uint32_t input_lengt
 		append_u32(out, link_speed());
 		break;
 	case rndis::kOidMediaConnectStatus:
-		append_u32(out, link_up_ ? 0 : 1);
+		append_u32(out, link_up_ ? rndis::kMediaConnected : rndis::kMediaDisconnected);
 		break;
 	case rndis::kOidCurrentPacketFilter:
 		append_u32(out, filter_);
@@ -159,16 +120,17 @@ uint32_t Nic::query_oid(uint32_t oid, const uint8_t* input, uint32_t input_lengt
 	case rndis::kOidReceiveScaleCapabilities: {
 		if (!has_rss())
 			return settings_.profile->unknown_oid;
-		RssCapabilities caps{};
-		caps.header = {ndis::kTypeRssCapabilities, 2, kRssCapabilitiesSize};
-		caps.flags = kRssCapToeplitz;
+		ndis::RssCapabilities caps{};
+		caps.header = {ndis::kTypeRssCapabilities, ndis::kRssCapabilitiesRev2,
+			       ndis::kRssCapabilitiesSizeRev2};
+		caps.flags = ndis::kRssCapToeplitz;
 		for (auto [type, flag] : kRssCapOfType)
 			if (settings_.rss_types & type)
 				caps.flags |= flag;
 		caps.interrupt_messages = 1;
 		caps.receive_queues = settings_.queues;
-		caps.table_entries = kRssTableSize;
-		append(out, &caps, kRssCapabilitiesSize);
+		caps.table_entries = ndis::kRssMaxTable;
+		append(out, &caps, ndis::kRssCapabilitiesSizeRev2);
 		break;
 	}
 	case rndis::kOidOffloadCapabilities:
@@ -177,19 +139,19 @@ uint32_t Nic::query_oid(uint32_t oid, const uint8_t* input, uint32_t input_lengt
 	case rndis::kOidOffloadCurrentConfig:
 		append_offload(out, enabled_, input, input_length);
 		break;
-	case kOidHardwareStatus:
-	case kOidMediaSupported:
-	case kOidMediaInUse:
-	case kOidMaximumListSize:
-		append_u32(out, 0); /* ready; Ethernet; no multicast list */
+	case rndis::kOidHardwareStatus:
+	case rndis::kOidMediaSupported:
+	case rndis::kOidMediaInUse:
+	case rndis::kOidMaximumListSize:
+		append_u32(out, 0); /* ready; rndis::kMedium8023; no multicast list */
 		break;
-	case kOidVendorId:
+	case rndis::kOidVendorId:
 		append_u32(out, 0xffffff); /* the vendor has no IEEE code */
 		break;
-	case kOidVendorDriverVersion:
+	case rndis::kOidVendorDriverVersion:
 		append_u32(out, 0x10000);
 		break;
-	case kOidMaximumSendPackets:
+	case rndis::kOidMaximumSendPackets:
 		append_u32(out, 0xffffffff);
 		break;
 	default:
@@ -214,7 +176,7 @@ uint32_t Nic::set_oid(uint32_t oid, const uint8_t* data, uint32_t length)
 		return set_offloads(data, length);
 	case rndis::kOidConfigParameter:
 		return set_parameter(data, length);
-	case kOidNetworkLayerAddresses:
+	case rndis::kOidNetworkLayerAddresses:
 		return rndis::kStatusSuccess;
 	default:
 		return settings_.profile->unknown_oid;
@@ -253,27 +215,28 @@ uint32_t Nic::set_offloads(const uint8_t* data, uint32_t length)
 
 uint32_t Nic::set_rss(const uint8_t* data, uint32_t length)
 {
-	RssParameters p{};
-	if (length < sizeof(p))
+	ndis::RssParameters p{};
+	if (length < ndis::kRssParametersSizeRev1)
 		return rndis::kStatusInvalidLength;
-	memcpy(&p, data, sizeof(p));
-	if ((p.flags & kRssDisable) || (p.hash_information & kHashFunctionMask) == 0) {
+	memcpy(&p, data, ndis::kRssParametersSizeRev1); /* the rest is of no concern */
+	if ((p.flags & ndis::kRssParametersDisable) ||
+	    (p.hash_information & ndis::kHashFunctionMask) == 0) {
 		rss_.disable();
 		return rndis::kStatusSuccess;
 	}
-	if ((p.hash_information & kHashFunctionMask) != kHashFunctionToeplitz ||
-	    p.key_size != kRssKeySize || p.table_size == 0 || p.table_size % 4 != 0)
+	if ((p.hash_information & ndis::kHashFunctionMask) != ndis::kHashFunctionToeplitz ||
+	    p.key_size != ndis::kRssKeySize || p.table_size == 0 || p.table_size % 4 != 0)
 		return rndis::kStatusInvalidData;
-	if (p.key_offset > length || kRssKeySize > length - p.key_offset ||
+	if (p.key_offset > length || ndis::kRssKeySize > length - p.key_offset ||
 	    p.table_offset > length || p.table_size > length - p.table_offset)
 		return rndis::kStatusInvalidLength;
-	std::vector<uint32_t> table(std::min<size_t>(p.table_size / 4, kRssTableSize));
+	std::vector<uint32_t> table(std::min<size_t>(p.table_size / 4, ndis::kRssMaxTable));
 	memcpy(table.data(), data + p.table_offset, table.size() * 4);
 	for (uint32_t channel : table)
 		if (channel >= settings_.queues)
 			return rndis::kStatusInvalidData;
 	/* A type that was not offered is not refused, it is not used. */
-	rss_.enable(p.hash_information & (settings_.rss_types | kHashIpv4 | kHashIpv6),
+	rss_.enable(p.hash_information & (settings_.rss_types | ndis::kHashIpv4 | ndis::kHashIpv6),
 		    data + p.key_offset, table);
 	return rndis::kStatusSuccess;
 }

@@ -15,7 +15,7 @@ constexpr uint32_t kMtuUsual = 1500;
 constexpr uint32_t kMtuLeast = 68;
 constexpr uint32_t kMtuMost = 9202; /* 9216 with the Ethernet header */
 
-constexpr uint32_t kTcpHashes = kHashTcpIpv4 | kHashTcpIpv6;
+constexpr uint32_t kTcpHashes = ndis::kHashTcpIpv4 | ndis::kHashTcpIpv6;
 constexpr uint32_t kTcpChecksums = kChecksumIp4 | kChecksumTcp4 | kChecksumTcp6;
 constexpr uint32_t kLsoMax = 62780; /* OpenVMM's rndisprot.rs has it from vmswitch */
 
@@ -52,7 +52,7 @@ constexpr Profile kHyperV2022 = {
 	.offload_revision = 3,
 	.offload_revision_set = false,
 	.ignores_mac = false,
-	.rss_types = kTcpHashes | kHashUdpIpv4 | kHashUdpIpv6,
+	.rss_types = kTcpHashes | ndis::kHashUdpIpv4 | ndis::kHashUdpIpv6,
 	.checksums = kChecksumAll,
 	.lso_max = kLsoMax,
 	.rsc = true,
@@ -68,7 +68,7 @@ constexpr Profile hyperv2019()
 {
 	Profile p = kHyperV2022;
 	p.name = "hyperv2019";
-	p.rss_types = kTcpHashes | kHashUdpIpv4;
+	p.rss_types = kTcpHashes | ndis::kHashUdpIpv4;
 	return p;
 }
 

@@ -11,7 +11,6 @@ constexpr uint32_t kMaxControlMessage = 4096;
 constexpr size_t kMaxIndications = 64;	      /* that wait for room */
 constexpr uint32_t kControlIdsForAnswers = 4; /* which indications leave alone */
 constexpr uint32_t kMaxTransferSize = 0xefffffff;
-constexpr uint32_t kDeviceConnectionless = 1;
 
 template <class T> bool read_as(T& to, const uint8_t* data, uint32_t length)
 {
@@ -135,8 +134,10 @@ void Nic::handle_rndis_control(Channel& channel, const Packet& packet, const uin
 		answer.request_id = request.request_id;
 		bool fail = faults_.fire(Fault::kRndisInitFail);
 		answer.status = fail ? rndis::kStatusFailure : rndis::kStatusSuccess;
-		answer.major = 1;
-		answer.device_flags = kDeviceConnectionless;
+		answer.major = rndis::kVersionMajor;
+		answer.minor = rndis::kVersionMinor;
+		answer.device_flags = rndis::kDeviceConnectionless;
+		answer.medium = rndis::kMedium8023;
 		answer.max_packets_per_message = settings_.max_packets;
 		answer.max_transfer_size = kMaxTransferSize;
 		answer.packet_alignment_factor = settings_.alignment_shift;

@@ -15,7 +15,7 @@ uint32_t key_window(const uint8_t* key, uint32_t bit)
 	uint64_t window = 0;
 	for (uint32_t i = 0; i < 5; i++) {
 		uint32_t at = bit / 8 + i;
-		window = window << 8 | (at < kRssKeySize ? key[at] : 0);
+		window = window << 8 | (at < ndis::kRssKeySize ? key[at] : 0);
 	}
 	return uint32_t(window >> (8 - bit % 8));
 }
@@ -25,7 +25,7 @@ uint32_t key_window(const uint8_t* key, uint32_t bit)
 void Rss::enable(uint32_t hash_types, const uint8_t* key, const std::vector<uint32_t>& table)
 {
 	types_ = hash_types;
-	for (uint32_t i = 0; i < kRssTableSize; i++)
+	for (uint32_t i = 0; i < ndis::kRssMaxTable; i++)
 		table_[i] = table[i % table.size()];
 	lookup_.resize(kMaxInput);
 	for (uint32_t byte = 0; byte < kMaxInput; byte++) {
@@ -77,17 +77,17 @@ Rss::Result Rss::classify(const uint8_t* frame, uint32_t length) const
 		header = (ip[0] & 15u) * 4;
 		protocol = ip[9];
 		fragment = (load16(ip + 6) & 0x3fff) != 0;
-		tcp_type = kHashTcpIpv4;
-		udp_type = kHashUdpIpv4;
-		ip_type = kHashIpv4;
+		tcp_type = ndis::kHashTcpIpv4;
+		udp_type = ndis::kHashUdpIpv4;
+		ip_type = ndis::kHashIpv4;
 	} else if (type == kTypeIp6 && left >= 40 && ip[0] >> 4 == 6) {
 		addresses = ip + 8;
 		addresses_length = 32;
 		header = 40;
 		protocol = ip[6];
-		tcp_type = kHashTcpIpv6;
-		udp_type = kHashUdpIpv6;
-		ip_type = kHashIpv6;
+		tcp_type = ndis::kHashTcpIpv6;
+		udp_type = ndis::kHashUdpIpv6;
+		ip_type = ndis::kHashIpv6;
 	} else {
 		return {0, 0, 0};
 	}
@@ -106,7 +106,7 @@ Rss::Result Rss::classify(const uint8_t* frame, uint32_t length) const
 	if (!chosen)
 		return {0, 0, 0};
 	uint32_t value = hash(addresses, addresses_length, ip + header, ports_length);
-	return {value, table_[value % kRssTableSize], chosen};
+	return {value, table_[value % ndis::kRssMaxTable], chosen};
 }
 
 } // namespace netvsp

@@ -11,21 +11,9 @@
 #include <cstdint>
 #include <vector>
 
+#include "netvsc/ndis.hpp"
+
 namespace netvsp {
-
-inline constexpr uint32_t kRssKeySize = 40;
-inline constexpr uint32_t kRssTableSize = 128;
-
-/* Hash types in the RSS parameters ([MS-RNDIS]'s NDIS_HASH_*). */
-enum RssHashType : uint32_t {
-	kHashFunctionToeplitz = 0x1,
-	kHashIpv4 = 0x100,
-	kHashTcpIpv4 = 0x200,
-	kHashIpv6 = 0x400,
-	kHashTcpIpv6 = 0x1000,
-	kHashUdpIpv4 = 0x4000,
-	kHashUdpIpv6 = 0x8000,
-};
 
 class Rss {
       public:
@@ -37,7 +25,7 @@ class Rss {
 
 	bool enabled() const { return enabled_; }
 	void disable() { enabled_ = false; }
-	/** `table` has 1..kRssTableSize channel indices and is repeated to fill the whole. */
+	/** `table` has 1..ndis::kRssMaxTable channel indices and is repeated to fill the whole. */
 	void enable(uint32_t hash_types, const uint8_t* key, const std::vector<uint32_t>& table);
 	Result classify(const uint8_t* frame, uint32_t length) const;
 
@@ -48,7 +36,7 @@ class Rss {
 
 	bool enabled_ = false;
 	uint32_t types_ = 0;
-	std::array<uint32_t, kRssTableSize> table_{};
+	std::array<uint32_t, ndis::kRssMaxTable> table_{};
 	std::vector<std::array<uint32_t, 256>> lookup_;
 };
 

@@ -67,10 +67,8 @@ bool checksum_failed(uint32_t info)
 
 uint32_t vlan_info(uint16_t tag)
 {
-	uint32_t priority = tag >> 13;
-	uint32_t cfi = tag >> 12 & 1;
-	uint32_t id = tag & 0xfffu;
-	return priority | cfi << 3 | id << 4;
+	return ndis::kVlanPriority.put(tag >> 13) | ndis::kVlanCfi.put(tag >> 12) |
+	       ndis::kVlanId.put(tag);
 }
 
 bool strip_tag(uint8_t* frame, uint32_t length, uint16_t& tag)

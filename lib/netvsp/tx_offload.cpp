@@ -22,11 +22,6 @@ constexpr uint8_t kTcpFin = 0x01;
 constexpr uint8_t kTcpPush = 0x08;
 constexpr uint8_t kTcpCwr = 0x80;
 
-uint32_t bits(uint32_t value, uint32_t first, uint32_t count)
-{
-	return value >> first & ((1u << count) - 1);
-}
-
 uint16_t inverted(uint32_t sum)
 {
 	return uint16_t(~sum);
@@ -57,7 +52,7 @@ void TxRequest::read_checksum(uint32_t info)
 		checksums |= v6 ? kChecksumTcp6 : kChecksumTcp4;
 	else if ((v4 || v6) && (info & ndis::kTxChecksumUdp))
 		checksums |= v6 ? kChecksumUdp6 : kChecksumUdp4;
-	l4 = bits(info, 16, 10);
+	l4 = ndis::kTxChecksumL4Offset.get(info);
 }
 
 void TxRequest::read_lso(uint32_t info)
@@ -65,14 +60,15 @@ void TxRequest::read_lso(uint32_t info)
 	large = true;
 	v6 = info & ndis::kLsoIp6;
 	checksums = v6 ? kChecksumTcp6 : kChecksumTcp4 | kChecksumIp4;
-	mss = bits(info, 0, 20);
-	l4 = bits(info, 20, 10);
+	mss = ndis::kLsoMss.get(info);
+	l4 = ndis::kLsoTcpOffset.get(info);
 }
 
 void TxRequest::read_vlan(uint32_t info)
 {
 	tagged = true;
-	tag = uint16_t(bits(info, 0, 3) << 13 | bits(info, 3, 1) << 12 | bits(info, 4, 12));
+	tag = uint16_t(ndis::kVlanPriority.get(info) << 13 | ndis::kVlanCfi.get(info) << 12 |
+		       ndis::kVlanId.get(info));
 }
 
 bool TxRequest::complete(uint32_t frame_length)

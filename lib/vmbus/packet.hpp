@@ -8,7 +8,11 @@
  * usable space is the size less 8 bytes.
  *
  * Sources: Linux include/linux/hyperv.h (hv_ring_buffer, vmpacket_descriptor),
- * OpenVMM vm/devices/vmbus/vmbus_ring/src/lib.rs.
+ * OpenVMM vm/devices/vmbus/vmbus_ring/src/lib.rs; of the monitor page, DPDK
+ * drivers/bus/vmbus/rte_vmbus_reg.h.
+ *
+ * A test compares what is here with headers that others wrote (test/system/test_wire.py). What none
+ * of those has is cited beside its definition: file and commit.
  */
 #pragma once
 
@@ -58,7 +62,8 @@ struct PacketDescriptor {
 static_assert(sizeof(PacketDescriptor) == 16);
 static_assert(offsetof(PacketDescriptor, transaction_id) == 8);
 
-/** Follows every packet: its start index in the upper 32 bits, zero below. */
+/** Follows every packet: its start index in the upper 32 bits, zero below. (vmbus_ring/src/lib.rs,
+ *  OpenVMM 1488a37b7cfe) */
 inline constexpr uint32_t kFooterSize = 8;
 
 /** Byte range in the buffer that a transfer-page packet names. */
@@ -114,7 +119,7 @@ static_assert(offsetof(MonitorPage, latency) == 0x240);
 static_assert(sizeof(MonitorPage) == kPageSize);
 
 inline constexpr uint8_t kMonitorIdMax = 127;
-inline constexpr uint8_t kMonitorIdNone = 0xff;
+inline constexpr uint8_t kMonitorIdNone = 0xff; /* vmcore/src/monitor.rs, OpenVMM 1488a37b7cfe */
 
 /** Class or instance identifier of a device, in the byte order in which VMBus carries it. */
 struct Guid {

@@ -91,7 +91,7 @@ int info_get(rte_eth_dev* dev, rte_eth_dev_info* info)
 	const RssCapabilities& rss = host.rss;
 	info->max_rx_queues = info->max_tx_queues = static_cast<uint16_t>(rss.queues);
 	info->reta_size = static_cast<uint16_t>(rss.table_size);
-	info->hash_key_size = rss.table_size != 0 ? kRssKeySize : 0;
+	info->hash_key_size = rss.table_size != 0 ? ndis::kRssKeySize : 0;
 	info->flow_type_rss_offloads = rss_types_of(rss.hash_types);
 	info->max_mac_addrs = 1;
 	info->rx_offload_capa = rx_offloads_of(host);

@@ -20,15 +20,17 @@ struct HashType {
 
 /* A host that hashes addresses does so for fragments and for protocols without ports, too. */
 constexpr HashType kHashTypes[] = {
-	{kHashIpv4, RTE_ETH_RSS_IPV4 | RTE_ETH_RSS_FRAG_IPV4 | RTE_ETH_RSS_NONFRAG_IPV4_OTHER},
-	{kHashTcpIpv4, RTE_ETH_RSS_NONFRAG_IPV4_TCP},
-	{kHashUdpIpv4, RTE_ETH_RSS_NONFRAG_IPV4_UDP},
-	{kHashIpv6, RTE_ETH_RSS_IPV6 | RTE_ETH_RSS_FRAG_IPV6 | RTE_ETH_RSS_NONFRAG_IPV6_OTHER},
-	{kHashIpv6Ex, RTE_ETH_RSS_IPV6_EX},
-	{kHashTcpIpv6, RTE_ETH_RSS_NONFRAG_IPV6_TCP},
-	{kHashTcpIpv6Ex, RTE_ETH_RSS_IPV6_TCP_EX},
-	{kHashUdpIpv6, RTE_ETH_RSS_NONFRAG_IPV6_UDP},
-	{kHashUdpIpv6Ex, RTE_ETH_RSS_IPV6_UDP_EX},
+	{ndis::kHashIpv4,
+	 RTE_ETH_RSS_IPV4 | RTE_ETH_RSS_FRAG_IPV4 | RTE_ETH_RSS_NONFRAG_IPV4_OTHER},
+	{ndis::kHashTcpIpv4, RTE_ETH_RSS_NONFRAG_IPV4_TCP},
+	{ndis::kHashUdpIpv4, RTE_ETH_RSS_NONFRAG_IPV4_UDP},
+	{ndis::kHashIpv6,
+	 RTE_ETH_RSS_IPV6 | RTE_ETH_RSS_FRAG_IPV6 | RTE_ETH_RSS_NONFRAG_IPV6_OTHER},
+	{ndis::kHashIpv6Ex, RTE_ETH_RSS_IPV6_EX},
+	{ndis::kHashTcpIpv6, RTE_ETH_RSS_NONFRAG_IPV6_TCP},
+	{ndis::kHashTcpIpv6Ex, RTE_ETH_RSS_IPV6_TCP_EX},
+	{ndis::kHashUdpIpv6, RTE_ETH_RSS_NONFRAG_IPV6_UDP},
+	{ndis::kHashUdpIpv6Ex, RTE_ETH_RSS_IPV6_UDP_EX},
 };
 
 uint32_t host_types(uint64_t dpdk)
@@ -83,11 +85,11 @@ static int set_types_and_key(Port& port, RssWanted& wanted, const rte_eth_rss_co
 	wanted.types = conf.rss_hf;
 	if (conf.rss_key == nullptr)
 		return 0;
-	if (conf.rss_key_len != kRssKeySize)
+	if (conf.rss_key_len != ndis::kRssKeySize)
 		return failed(port, "set the RSS key",
 			      {EINVAL, "the key has " + std::to_string(conf.rss_key_len) +
-					       " bytes, not " + std::to_string(kRssKeySize)});
-	std::copy_n(conf.rss_key, kRssKeySize, wanted.key.begin());
+					       " bytes, not " + std::to_string(ndis::kRssKeySize)});
+	std::copy_n(conf.rss_key, ndis::kRssKeySize, wanted.key.begin());
 	return 0;
 }
 
@@ -148,9 +150,9 @@ int rss_hash_conf_get(rte_eth_dev* dev, rte_eth_rss_conf* conf)
 {
 	const RssWanted& rss = shared_of(dev).rss;
 	conf->rss_hf = rss.types;
-	if (conf->rss_key != nullptr && conf->rss_key_len >= kRssKeySize)
+	if (conf->rss_key != nullptr && conf->rss_key_len >= ndis::kRssKeySize)
 		std::copy(rss.key.begin(), rss.key.end(), conf->rss_key);
-	conf->rss_key_len = kRssKeySize;
+	conf->rss_key_len = ndis::kRssKeySize;
 	return 0;
 }
 

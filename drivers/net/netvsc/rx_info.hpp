@@ -38,11 +38,11 @@ inline constexpr auto kFlags = [] {
 }();
 } // namespace rx_checksum
 
-/* The host's order of a tag's fields is not the wire's: priority [2:0], CFI [3], id [15:4]. */
+/* The host's order of a tag's fields is not that of a frame. */
 inline uint16_t tci_of(uint32_t vlan)
 {
-	return static_cast<uint16_t>((vlan >> 4 & 0xfff) | (vlan & 7) << 13 |
-				     (vlan >> 3 & 1) << 12);
+	return static_cast<uint16_t>(ndis::kVlanPriority.get(vlan) << 13 |
+				     ndis::kVlanCfi.get(vlan) << 12 | ndis::kVlanId.get(vlan));
 }
 
 /**

@@ -117,9 +117,9 @@ struct alignas(64) TxQueue {
 /** What the application wants of receive side scaling, in DPDK's terms. */
 struct RssWanted {
 	uint64_t types = 0; /**< RTE_ETH_RSS_*; 0 = none */
-	std::array<uint8_t, kRssKeySize> key = kRssDefaultKey;
+	std::array<uint8_t, ndis::kRssKeySize> key = kRssDefaultKey;
 	uint16_t table_size = 0;
-	std::array<uint16_t, kRssMaxTable> table{}; /**< receive queues */
+	std::array<uint16_t, ndis::kRssMaxTable> table{}; /**< receive queues */
 };
 
 /** Of what rte_net_get_ptype() finds, all that is said of the outermost headers. */

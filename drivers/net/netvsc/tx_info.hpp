@@ -16,9 +16,10 @@ inline constexpr uint64_t kPlainTxOffloads = RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
 inline constexpr uint64_t kTxInfoFlags =
 	RTE_MBUF_F_TX_VLAN | RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_IP_CKSUM | RTE_MBUF_F_TX_L4_MASK;
 
-/* Fields of the per-packet infos: offsets of 10 bits, an MSS of 20. */
-inline constexpr uint32_t kMaxL4Offset = 1023;
-inline constexpr uint32_t kMaxMss = (1u << 20) - 1;
+/* What the per-packet infos have room for. */
+inline constexpr uint32_t kMaxL4Offset = ndis::kTxChecksumL4Offset.max();
+static_assert(kMaxL4Offset == ndis::kLsoTcpOffset.max());
+inline constexpr uint32_t kMaxMss = ndis::kLsoMss.max();
 
 /** @return false: no host could do this */
 inline bool add_infos(const TxQueue& q, const rte_mbuf& m, TxInfo& infos)

@@ -43,9 +43,9 @@ rte_eth_rss_conf rss_conf(Port& port, const rte_eth_dev_info& info)
 {
 	rte_eth_rss_conf conf{};
 	conf.rss_hf = port.rss.types & info.flow_type_rss_offloads;
-	if (info.hash_key_size == kRssKeySize) {
+	if (info.hash_key_size == ndis::kRssKeySize) {
 		conf.rss_key = port.rss.key.data();
-		conf.rss_key_len = kRssKeySize;
+		conf.rss_key_len = ndis::kRssKeySize;
 	}
 	return conf;
 }

@@ -20,11 +20,11 @@ TEST(Rss, CapabilitiesOfKnownHosts)
 	/* Revision 2: flags, messages, queues, entries; UDP is known since Windows 10. */
 	EXPECT_EQ(parse({0x88, 2, 18, 0, 1, 0x0b, 0, 0, 1, 0, 0, 0, 16, 0, 0, 0, 128, 0}),
 		  (RssCapabilities{16, 128,
-				   kHashIpv4 | kHashTcpIpv4 | kHashIpv6 | kHashTcpIpv6 |
-					   kHashUdpIpv4}));
-	EXPECT_EQ(
-		parse({0x88, 2, 18, 0, 1, 0x34, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 128, 0}).hash_types,
-		uint32_t{kHashIpv6Ex | kHashTcpIpv6Ex | kHashUdpIpv6Ex | kHashIpv6 | kHashUdpIpv6});
+				   ndis::kHashIpv4 | ndis::kHashTcpIpv4 | ndis::kHashIpv6 |
+					   ndis::kHashTcpIpv6 | ndis::kHashUdpIpv4}));
+	EXPECT_EQ(parse({0x88, 2, 18, 0, 1, 0x34, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 128, 0}).hash_types,
+		  uint32_t{ndis::kHashIpv6Ex | ndis::kHashTcpIpv6Ex | ndis::kHashUdpIpv6Ex |
+			   ndis::kHashIpv6 | ndis::kHashUdpIpv6});
 	/* Tables of other sizes: whole powers of two. */
 	EXPECT_EQ(parse({0x88, 2, 18, 0, 1, 1, 0, 0, 1, 0, 0, 0, 16, 0, 0, 0, 100, 0}).table_size,
 		  64u);
@@ -56,7 +56,7 @@ TEST(Rss, CapabilitiesThatMakeNoSenseAreNone)
 TEST(Rss, ParametersHaveTheirPlaces)
 {
 	RssConfig c;
-	c.hash_types = kHashTcpIpv4 | kHashIpv4;
+	c.hash_types = ndis::kHashTcpIpv4 | ndis::kHashIpv4;
 	for (uint32_t i = 0; i < 40; i++)
 		c.key[i] = static_cast<uint8_t>(i);
 	c.table = {3, 2, 1, 0};
@@ -94,7 +94,7 @@ struct Connected {
 	RssConfig config() const
 	{
 		RssConfig c;
-		c.hash_types = kHashTcpIpv4;
+		c.hash_types = ndis::kHashTcpIpv4;
 		for (uint32_t i = 0; i < 128; i++)
 			c.table.push_back(static_cast<uint16_t>(i % 4));
 		return c;
@@ -137,7 +137,7 @@ TEST(SessionRss, RefusesWhatTheHostCouldNotMeet)
 	c.table.pop_back();
 	EXPECT_EQ(t.session.set_rss(c).code, EINVAL);
 	c = t.config();
-	c.hash_types |= kHashUdpIpv4;
+	c.hash_types |= ndis::kHashUdpIpv4;
 	EXPECT_EQ(t.session.set_rss(c).code, EINVAL);
 	EXPECT_TRUE(t.host.rndis.empty());
 }
@@ -155,7 +155,7 @@ TEST(SessionRss, HostsWithout)
 	ASSERT_FALSE(session.connect({}));
 	EXPECT_EQ(session.info().rss, RssCapabilities{});
 	RssConfig c;
-	c.hash_types = kHashIpv4;
+	c.hash_types = ndis::kHashIpv4;
 	EXPECT_EQ(session.set_rss(c).code, ENOTSUP);
 
 	FakeNetvsp old;

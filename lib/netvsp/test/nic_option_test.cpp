@@ -39,7 +39,7 @@ TEST(NicOptionTest, Accepts)
 	EXPECT_EQ("", parse_nic_option("link", "down", c));
 	EXPECT_FALSE(c.link);
 	EXPECT_EQ("", parse_nic_option("rss", "tcp4+tcp6", c));
-	EXPECT_EQ(uint32_t(netvsp::kHashTcpIpv4 | netvsp::kHashTcpIpv6), c.rss_types);
+	EXPECT_EQ(uint32_t(ndis::kHashTcpIpv4 | ndis::kHashTcpIpv6), c.rss_types);
 	EXPECT_EQ("", parse_nic_option("rss", "all", c));
 	EXPECT_EQ("", parse_nic_option("set_mac", "no", c));
 	EXPECT_EQ(false, c.set_mac);

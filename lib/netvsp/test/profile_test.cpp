@@ -55,7 +55,7 @@ TEST(ProfileTest, WhatTheConfigurationSaysCounts)
 	config.rsc = false;
 	config.set_mac = false;
 	config.lso_max = 1;
-	config.rss_types = netvsp::kHashTcpIpv6;
+	config.rss_types = ndis::kHashTcpIpv6;
 	ASSERT_EQ("", settle(config, s));
 	EXPECT_EQ(nvsp::kVersion5, s.nvsp);
 	EXPECT_EQ(2000u, s.mtu);
@@ -63,7 +63,7 @@ TEST(ProfileTest, WhatTheConfigurationSaysCounts)
 	EXPECT_EQ(uint32_t(netvsp::kChecksumAll), s.tx_csum);
 	EXPECT_FALSE(s.rsc || s.set_mac);
 	EXPECT_EQ(1u, s.lso_max);
-	EXPECT_EQ(uint32_t(netvsp::kHashTcpIpv6), s.rss_types);
+	EXPECT_EQ(uint32_t(ndis::kHashTcpIpv6), s.rss_types);
 	EXPECT_EQ(3u, s.queues);
 }
 
@@ -87,7 +87,7 @@ TEST(ProfileTest, WhatNoSuchHostCanBeIsRefused)
 	config.mtu = 1501;
 	refused(config, "mtu=1501");
 	config.mtu = 1500;
-	config.rss_types = netvsp::kHashTcpIpv4;
+	config.rss_types = ndis::kHashTcpIpv4;
 	refused(config, "rss");
 	config.rss_types = 0;
 	EXPECT_EQ("", settle(config, s));

@@ -74,7 +74,7 @@ TEST_F(QueuesTest, SixtyFourChannels)
 	negotiate(*guest);
 	open_all(64);
 	EXPECT_EQ(64u, stats().channels_open);
-	ASSERT_EQ(0u, set_rss(netvsp::kHashTcpIpv4, 64));
+	ASSERT_EQ(0u, set_rss(ndis::kHashTcpIpv4, 64));
 	constexpr uint16_t kFlows = 6400;
 	constexpr uint16_t kRounds = 20; /* or a channel's share of the buffer would not do */
 	uint32_t total = 0;
@@ -116,7 +116,7 @@ TEST_F(QueuesTest, SixtyFourChannels)
 TEST_F(QueuesTest, OnlyHashTypesThatTheHostAllows)
 {
 	netvsp::NicConfig config;
-	config.rss_types = netvsp::kHashTcpIpv6;
+	config.rss_types = ndis::kHashTcpIpv6;
 	start(config);
 	negotiate(*guest);
 	std::vector<uint8_t> caps;
@@ -124,7 +124,7 @@ TEST_F(QueuesTest, OnlyHashTypesThatTheHostAllows)
 	uint32_t flags;
 	memcpy(&flags, caps.data() + 4, 4);
 	EXPECT_EQ(0x201u, flags);
-	ASSERT_EQ(0u, set_rss(netvsp::kHashIpv4 | netvsp::kHashTcpIpv4 | netvsp::kHashTcpIpv6, 1));
+	ASSERT_EQ(0u, set_rss(ndis::kHashIpv4 | ndis::kHashTcpIpv4 | ndis::kHashTcpIpv6, 1));
 	std::vector<uint32_t> hashes;
 	for (bool v6 : {false, true}) {
 		for (uint16_t port : {1, 2}) {

@@ -45,8 +45,8 @@ Rss::Result classify(const Rss& rss, const std::string& f)
 	return rss.classify(reinterpret_cast<const uint8_t*>(f.data()), uint32_t(f.size()));
 }
 
-constexpr uint32_t kAll =
-	kHashIpv4 | kHashTcpIpv4 | kHashIpv6 | kHashTcpIpv6 | kHashUdpIpv4 | kHashUdpIpv6;
+constexpr uint32_t kAll = ndis::kHashIpv4 | ndis::kHashTcpIpv4 | ndis::kHashIpv6 |
+			  ndis::kHashTcpIpv6 | ndis::kHashUdpIpv4 | ndis::kHashUdpIpv6;
 
 TEST(RssTest, PublishedVectors)
 {
@@ -55,7 +55,7 @@ TEST(RssTest, PublishedVectors)
 	auto tcp4 = packet(AF_INET, "66.9.149.187", "161.142.100.80", 2794, 1766, 6);
 	auto r = classify(rss, tcp4);
 	EXPECT_EQ(0x51ccc178u, r.hash);
-	EXPECT_EQ(kHashTcpIpv4, r.type);
+	EXPECT_EQ(ndis::kHashTcpIpv4, r.type);
 	EXPECT_EQ(0x51ccc178u % 4, r.channel);
 	auto other = packet(AF_INET, "66.9.149.187", "161.142.100.80", 2794, 1766, 47);
 	EXPECT_EQ(0x323e8fc2u, classify(rss, other).hash);
@@ -73,10 +73,10 @@ TEST(RssTest, PublishedVectors)
 TEST(RssTest, FallsBackWithoutPorts)
 {
 	Rss rss;
-	rss.enable(kHashIpv4 | kHashTcpIpv4, kKey, {1});
+	rss.enable(ndis::kHashIpv4 | ndis::kHashTcpIpv4, kKey, {1});
 	auto udp = packet(AF_INET, "66.9.149.187", "161.142.100.80", 2794, 1766, 17);
 	EXPECT_EQ(0x323e8fc2u, classify(rss, udp).hash);
-	EXPECT_EQ(kHashIpv4, classify(rss, udp).type);
+	EXPECT_EQ(ndis::kHashIpv4, classify(rss, udp).type);
 	auto fragment = packet(AF_INET, "66.9.149.187", "161.142.100.80", 2794, 1766, 6);
 	fragment[14 + 6] = 0x20;
 	EXPECT_EQ(0x323e8fc2u, classify(rss, fragment).hash);
