@@ -95,8 +95,8 @@ std::string quoted(const std::string& text)
 
 } // namespace
 
-Report::Report(Host& host, bool json)
-	: host_(host), json_(json), start_(seconds_now()), last_(start_)
+Report::Report(Host& host, bool json, FILE* out)
+	: host_(host), json_(json), out_(out), start_(seconds_now()), last_(start_)
 {
 }
 
@@ -116,16 +116,16 @@ void Report::print_json(const char* event, double seconds) const
 {
 	const char* separator = "";
 
-	printf("{\"event\":\"%s\",\"seconds\":%.6f,\"nics\":[", event, seconds);
+	fprintf(out_, "{\"event\":\"%s\",\"seconds\":%.6f,\"nics\":[", event, seconds);
 	for (const Nic& nic : nics_) {
-		printf("%s{\"name\":%s", separator, quoted(nic.name).c_str());
+		fprintf(out_, "%s{\"name\":%s", separator, quoted(nic.name).c_str());
 		for (const Counter& counter : counters(nic.stats))
-			printf(",\"%s\":%" PRIu64, counter.name, counter.value);
-		printf(",\"last_error\":%s}", quoted(nic.stats.last_error).c_str());
+			fprintf(out_, ",\"%s\":%" PRIu64, counter.name, counter.value);
+		fprintf(out_, ",\"last_error\":%s}", quoted(nic.stats.last_error).c_str());
 		separator = ",";
 	}
-	puts("]}");
-	fflush(stdout);
+	fputs("]}\n", out_);
+	fflush(out_);
 }
 
 void Report::interval()
@@ -140,19 +140,21 @@ void Report::interval()
 			const EndpointStats& end = nic.stats.endpoint;
 			const EndpointStats& before = nic.last.endpoint;
 			/* Bytes become Gbit/s, frames become millions per second. */
-			printf("netvsp: %.1f s %s: tx %.3f Mpps %.3f Gbit/s, rx %.3f Mpps %.3f "
-			       "Gbit/s, "
-			       "dropped %" PRIu64 ", errors %" PRIu64 ", channels %u\n",
-			       now - start_, nic.name.c_str(),
-			       double(end.sent_frames - before.sent_frames) / passed * 1e-6,
-			       double(end.sent_bytes - before.sent_bytes) / passed * 8e-9,
-			       double(end.received_frames - before.received_frames) / passed * 1e-6,
-			       double(end.received_bytes - before.received_bytes) / passed * 8e-9,
-			       end.dropped,
-			       end.errors + nic.stats.tx_errors + nic.stats.protocol_errors,
-			       nic.stats.channels_open);
+			fprintf(out_,
+				"netvsp: %.1f s %s: tx %.3f Mpps %.3f Gbit/s, rx %.3f Mpps %.3f "
+				"Gbit/s, "
+				"dropped %" PRIu64 ", errors %" PRIu64 ", channels %u\n",
+				now - start_, nic.name.c_str(),
+				double(end.sent_frames - before.sent_frames) / passed * 1e-6,
+				double(end.sent_bytes - before.sent_bytes) / passed * 8e-9,
+				double(end.received_frames - before.received_frames) / passed *
+					1e-6,
+				double(end.received_bytes - before.received_bytes) / passed * 8e-9,
+				end.dropped,
+				end.errors + nic.stats.tx_errors + nic.stats.protocol_errors,
+				nic.stats.channels_open);
 		}
-		fflush(stdout);
+		fflush(out_);
 	}
 	for (Nic& nic : nics_)
 		nic.last = nic.stats;
@@ -167,29 +169,29 @@ void Report::totals(bool final)
 		print_json(final ? "final" : "stats", now - start_);
 		return;
 	}
-	printf("netvsp: counters after %.1f s\n%-26s", now - start_, "");
+	fprintf(out_, "netvsp: counters after %.1f s\n%-26s", now - start_, "");
 	for (const Nic& nic : nics_)
-		printf(" %20s", nic.name.c_str());
-	puts("");
+		fprintf(out_, " %20s", nic.name.c_str());
+	fputs("\n", out_);
 	const std::vector<Counter> names = counters({});
 	for (size_t row = 0; row < names.size(); row++) {
-		printf("  %-24s", names[row].name);
+		fprintf(out_, "  %-24s", names[row].name);
 		for (const Nic& nic : nics_) {
 			const Counter counter = counters(nic.stats)[row];
 
 			if (counter.hex)
-				printf(" %#20" PRIx64, counter.value);
+				fprintf(out_, " %#20" PRIx64, counter.value);
 			else
-				printf(" %20" PRIu64, counter.value);
+				fprintf(out_, " %20" PRIu64, counter.value);
 		}
-		puts("");
+		fputs("\n", out_);
 	}
 	for (const Nic& nic : nics_) {
 		if (!nic.stats.last_error.empty())
-			printf("  %s: newest error: %s\n", nic.name.c_str(),
-			       nic.stats.last_error.c_str());
+			fprintf(out_, "  %s: newest error: %s\n", nic.name.c_str(),
+				nic.stats.last_error.c_str());
 	}
-	fflush(stdout);
+	fflush(out_);
 }
 
 } // namespace netvsp::app

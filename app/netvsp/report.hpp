@@ -2,6 +2,7 @@
 /** Prints the counters of the NICs. */
 #pragma once
 
+#include <cstdio>
 #include <string>
 #include <vector>
 
@@ -11,7 +12,8 @@ namespace netvsp::app {
 
 class Report {
       public:
-	Report(Host& host, bool json);
+	/** @param out where to; not closed */
+	Report(Host& host, bool json, FILE* out = stdout);
 
 	void add(const std::string& name, const vmbus::Guid& instance);
 
@@ -33,6 +35,7 @@ class Report {
 
 	Host& host_;
 	bool json_;
+	FILE* out_;
 	std::vector<Nic> nics_;
 	double start_;
 	double last_;

@@ -79,6 +79,8 @@ class Connection {
 	{
 		return reinterpret_cast<MonitorPage*>(monitor_->data());
 	}
+	/** Its file, for somebody else to map. */
+	int monitor_fd() const { return monitor_->fd(); }
 
       private:
 	Connection(int fd, bool same_address_space, Milliseconds timeout, Mirror* mirror);
