@@ -10,8 +10,7 @@ namespace {
 
 constexpr uint64_t kPage = 4096;
 constexpr uint64_t kBlock = 2u << 20;
-/* Above what addresses of a process can be, and below what the kernel's own memory has. */
-constexpr uint64_t kFirst = uint64_t{1} << 48;
+constexpr uint64_t kFirst = uint64_t{4} << 30;
 /* Consecutive blocks of a process are not consecutive for the host. */
 constexpr uint64_t kShuffle = 0x2d;
 constexpr uint64_t kPresent = uint64_t{1} << 63;
@@ -31,31 +30,35 @@ bool find_mapping(uint64_t address, uint64_t& begin, uint64_t& end)
 	return found;
 }
 
-void share(vmbus::user::Connection& connection, uint64_t address, uint64_t size)
+void share(vmbus::user::Connection& connection, uint64_t address, uint64_t physical, uint64_t size)
 {
-	if (vmbus::Error error = connection.add_memory(
-		    GuestPages::physical(address), reinterpret_cast<void*>(address), size, -1, 0))
+	if (vmbus::Error error =
+		    connection.add_memory(physical, reinterpret_cast<void*>(address), size, -1, 0))
 		std::fprintf(stderr, "uio-host: memory at 0x%" PRIx64 ": %s\n", address,
 			     error.what.c_str());
 }
 
 } // namespace
 
-uint64_t GuestPages::physical(uint64_t address)
+uint64_t GuestPages::physical_locked(uint64_t address)
 {
-	return kFirst + (((address / kBlock) ^ kShuffle) * kBlock) + address % kBlock;
+	const uint64_t block = address / kBlock * kBlock;
+	const auto [it, fresh] = blocks_.try_emplace(block, 0);
+	if (fresh)
+		it->second = kFirst + ((blocks_.size() - 1) ^ kShuffle) * kBlock;
+	return it->second + (address - block);
 }
 
 void GuestPages::add(std::shared_ptr<vmbus::user::Connection> connection)
 {
-	std::map<uint64_t, uint64_t> blocks;
+	std::map<uint64_t, Shared> known;
 	{
 		std::lock_guard lock(mutex_);
 		connections_.push_back(connection);
-		blocks = blocks_;
+		known = shared_;
 	}
-	for (const auto& [address, size] : blocks)
-		share(*connection, address, size);
+	for (const auto& [address, s] : known)
+		share(*connection, address, s.physical, s.size);
 }
 
 void GuestPages::remove(const vmbus::user::Connection& connection)
@@ -67,56 +70,61 @@ void GuestPages::remove(const vmbus::user::Connection& connection)
 uint64_t GuestPages::pagemap_entry(uint64_t address)
 {
 	const uint64_t page = address / kPage * kPage;
-	const uint64_t entry = kPresent | physical(page) / kPage;
 	/* The whole block, if it is mapped and none of it is known. */
 	uint64_t start = page / kBlock * kBlock;
 	uint64_t size = kBlock;
+	uint64_t entry = 0;
+	uint64_t physical = 0;
 	std::vector<std::shared_ptr<vmbus::user::Connection>> connections;
 	{
 		std::lock_guard lock(mutex_);
-		auto known = blocks_.upper_bound(page);
-		if (known != blocks_.begin() &&
-		    page - std::prev(known)->first < std::prev(known)->second)
-			return entry;
 		uint64_t begin = 0;
 		uint64_t end = 0;
-		if (!find_mapping(page, begin, end))
+		auto known = shared_.upper_bound(page);
+		const bool there = known != shared_.begin() &&
+				   page - std::prev(known)->first < std::prev(known)->second.size;
+		if (!there && !find_mapping(page, begin, end))
 			return 0;
-		known = blocks_.lower_bound(start);
+		entry = kPresent | physical_locked(page) / kPage;
+		if (there)
+			return entry;
+		known = shared_.lower_bound(start);
 		if (start < begin || start + size > end ||
-		    (known != blocks_.end() && known->first < start + size)) {
+		    (known != shared_.end() && known->first < start + size)) {
 			start = page;
 			size = kPage;
 		}
-		blocks_[start] = size;
+		physical = physical_locked(start);
+		shared_[start] = {size, physical};
 		connections = connections_;
 	}
 	/* Without the lock: a host in this process may come by here before it answers. */
 	for (const auto& connection : connections)
-		share(*connection, start, size);
+		share(*connection, start, physical, size);
 	return entry;
 }
 
 void GuestPages::unmapped(uint64_t address, uint64_t size)
 {
-	std::vector<std::pair<uint64_t, uint64_t>> gone;
+	std::vector<Shared> gone;
 	std::vector<std::shared_ptr<vmbus::user::Connection>> connections;
 	{
 		std::lock_guard lock(mutex_);
-		auto it = blocks_.upper_bound(address);
-		if (it != blocks_.begin() && std::prev(it)->first + std::prev(it)->second > address)
+		auto it = shared_.upper_bound(address);
+		if (it != shared_.begin() &&
+		    std::prev(it)->first + std::prev(it)->second.size > address)
 			--it;
-		while (it != blocks_.end() && it->first < address + size) {
-			gone.push_back(*it);
-			it = blocks_.erase(it);
+		while (it != shared_.end() && it->first < address + size) {
+			gone.push_back(it->second);
+			it = shared_.erase(it);
 		}
 		if (gone.empty())
 			return;
 		connections = connections_;
 	}
 	for (const auto& connection : connections)
-		for (const auto& [start, length] : gone)
-			(void)connection->remove_memory(physical(start), length).code;
+		for (const Shared& s : gone)
+			(void)connection->remove_memory(s.physical, s.size).code;
 }
 
 } // namespace uio_host

@@ -3,7 +3,8 @@
  * The process's memory as the host sees it. Physical addresses are made up: they are what
  * /proc/self/pagemap tells, and what a guest was not told the host does not reach.
  *
- * Addresses within a block of 2 MiB are consecutive, blocks are not, as with hugepages.
+ * They begin at 4 GiB. Addresses within a block of 2 MiB are consecutive, blocks are not, as with
+ * hugepages.
  */
 #pragma once
 
@@ -28,12 +29,18 @@ class GuestPages {
 	/** The process unmaps this, or maps something else there. */
 	void unmapped(uint64_t address, uint64_t size);
 
-	/** Physical address of an address of the process. */
-	static uint64_t physical(uint64_t address);
-
       private:
+	/** What hosts know: a block, or a page of one. */
+	struct Shared {
+		uint64_t size;
+		uint64_t physical;
+	};
+	uint64_t physical_locked(uint64_t address);
+
 	std::mutex mutex_;
-	std::map<uint64_t, uint64_t> blocks_; /* address -> size, of what hosts know */
+	std::map<uint64_t, Shared> shared_; /* by address */
+	std::map<uint64_t, uint64_t>
+		blocks_; /* physical address of each block that was asked for */
 	std::vector<std::shared_ptr<vmbus::user::Connection>> connections_;
 };
 

@@ -103,7 +103,8 @@ bool Nic::gather(Channel& channel, const Packet& packet, const nvsp::Message& me
 					: link_->memory().translate(pfn * vmbus::kPageSize + offset,
 								    count);
 			if (!host) {
-				violation(channel, "GPA range outside the guest's memory");
+				violation(channel, "GPA range outside the guest's memory, page " +
+							   std::to_string(pfn));
 				return false;
 			}
 			if (!pieces_.empty() && pieces_.back().data + pieces_.back().length == host)

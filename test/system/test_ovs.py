@@ -35,7 +35,7 @@ class Switch:
                   f"other_config:dpdk-extra={extra}", f"other_config:pmd-cpu-mask={1 << machine.cpus()[-1]:x}")
         self.control = f"{folder}/control"
         self.daemon = Process([self.path("usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk"), self.database,
-                               f"--unixctl={self.control}"], case.log("vswitchd"))
+                               f"--unixctl={self.control}"], case.log("vswitchd"), env=testpmd.sanitizer_env())
         self.tell("add-br", "br0", "--", "set", "bridge", "br0", "datapath_type=netdev")
 
     def path(self, name: str) -> str:

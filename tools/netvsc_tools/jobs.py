@@ -5,7 +5,7 @@ import signal
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, Iterator, Sequence
+from typing import Any, Callable, Iterator, Sequence
 
 from . import pcap
 from .network import Namespace, tap_name
@@ -29,7 +29,7 @@ class Result:
 
 @contextlib.contextmanager
 def tap_testpmd(log: Path, addresses: Sequence[str], mode: str, commands: Sequence[str] = (),
-                app: Sequence[str] = (), nic: str = "", **more: str) -> Iterator[tuple[Testpmd, list[Namespace]]]:
+                app: Sequence[str] = (), nic: str = "", **more: Any) -> Iterator[tuple[Testpmd, list[Namespace]]]:
     """A testpmd that forwards between emulated NICs on TAPs, each TAP in a namespace of its own.
 
     commands: for testpmd, before it starts to forward.
@@ -49,7 +49,7 @@ def tap_testpmd(log: Path, addresses: Sequence[str], mode: str, commands: Sequen
         yield testpmd, spaces
 
 
-def ping(log: Path, count: int, **more: str) -> Result:
+def ping(log: Path, count: int, **more: Any) -> Result:
     """Pings from a namespace, answered by testpmd: TAP → emulated host → driver → testpmd, and back."""
     with tap_testpmd(log, ["198.18.0.1/24"], "icmpecho", **more) as (testpmd, spaces):
         sent, received, average = spaces[0].ping("198.18.0.2", count)
@@ -83,7 +83,7 @@ def transfer(log: Path, spaces: Sequence[Namespace], size: int, show: Callable[[
     return Result(equal, "SHA-256 equal" if equal else "SHA-256 DIFFERS", f"{moved / seconds / 1e6:.0f} MB/s")
 
 
-def tcp(log: Path, size: int, show: Callable[[str], None] = lambda _: None, **more: str) -> Result:
+def tcp(log: Path, size: int, show: Callable[[str], None] = lambda _: None, **more: Any) -> Result:
     """A TCP transfer from namespace to namespace, forwarded by testpmd between two ports."""
     with tap_testpmd(log, ENDS, "io", **more) as (testpmd, spaces):
         result = transfer(log, spaces, size, show)
@@ -94,7 +94,7 @@ def tcp(log: Path, size: int, show: Callable[[str], None] = lambda _: None, **mo
     return result
 
 
-def tso(log: Path, size: int, show: Callable[[str], None] = lambda _: None, lro: bool = False, **more: str) -> Result:
+def tso(log: Path, size: int, show: Callable[[str], None] = lambda _: None, lro: bool = False, **more: Any) -> Result:
     """The same with all that TCP can leave to others: the sender's kernel hands large frames without checksums to its TAP,
     the host cuts them to the frames that they stand for, testpmd verifies and makes checksums by offload and sends
     large sends of ordinary segments, which the host passes on whole to a TAP of the usual MTU.

@@ -2,13 +2,15 @@
 """Drives the distribution's unmodified dpdk-testpmd, and the netvsp daemon."""
 import atexit
 import itertools
+import json
 import os
 import re
 import shutil
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Sequence
+from typing import Any, Sequence
 
 from . import machine
 from .process import Process, ProcessError
@@ -46,6 +48,23 @@ def file_prefix() -> str:
     return f"netvsc-{os.getpid()}-{next(_numbers)}"
 
 
+@dataclass
+class UioGuest:
+    """A guest with real devices, so to speak, instead of vdevs: by tools/uio-host."""
+    ours: bool = True     #: with this project's driver, not with DPDK's own
+    kernel: str = "6.18"  #: tools/uio-host --help has the generations
+    nic: str = ""         #: more arguments of its NICs
+
+    def around(self, command: Sequence[str], nics: Sequence[str], report: Path) -> list[str]:
+        named = [part for nic in nics for part in ("--nic", nic + self.nic)]
+        return [str(machine.ROOT / "tools/uio-host"), "--kernel", self.kernel, "--report", str(report), *named, "--", *command]
+
+    def env(self) -> dict[str, str]:
+        """DPDK's driver needs help with this testpmd, see the library's source."""
+        preload = [os.environ.get("NETVSC_PRELOAD", ""), "" if self.ours else str(machine.BUILD / "test/c-driver/libqueue_state.so")]
+        return {"LD_PRELOAD": " ".join(filter(None, preload))} if any(preload) else {}
+
+
 class Testpmd(Process):
     """A dpdk-testpmd with its prompt."""
 
@@ -53,8 +72,9 @@ class Testpmd(Process):
 
     def __init__(self, log: Path, vdevs: Sequence[str], app: Sequence[str] = (), *, eal: Sequence[str] = (),
                  memory: str = "", program: str = "dpdk-testpmd", mbufs: int = 32768, timeout: float = 60,
-                 primary: "Testpmd | None" = None) -> None:
-        """@param primary: whose secondary process this one is; vdevs and memory are then the primary's"""
+                 primary: "Testpmd | None" = None, guest: UioGuest | None = None) -> None:
+        """@param primary: whose secondary process this one is; vdevs and memory are then the primary's
+        @param guest: the NICs of the vdevs are those of this guest"""
         self.primary = primary
         self.prefix = primary.prefix if primary else file_prefix()
         self.memory = primary.memory if primary else memory or best_memory()
@@ -63,10 +83,19 @@ class Testpmd(Process):
         lcores = [f"{first + i}@{cpus[i % len(cpus)]}" for i in range(2)]
         if primary:
             eal = ["--proc-type=secondary", *eal]
-        command = [program, "-d", str(machine.plugin()), "--lcores", ",".join(lcores), "--no-pci", "-m", "512",
+        self.report = log.with_suffix(".report.json")
+        nics = []
+        if guest:
+            nics = [vdev.partition(",")[2] for vdev in vdevs if vdev.startswith("netvsp")]
+            vdevs = [vdev for vdev in vdevs if not vdev.startswith("netvsp")]
+            eal = ["--iova-mode=pa", *eal]
+        plugin = ["-d", str(machine.plugin())] if not guest or guest.ours else []
+        command = [program, *plugin, "--lcores", ",".join(lcores), "--no-pci", "-m", "512",
                    "--file-prefix", self.prefix, *memory_arguments(self.memory), *eal,
                    *(f"--vdev={vdev}" for vdev in vdevs), "--", "-i", f"--total-num-mbufs={mbufs}", *app]
-        super().__init__(command, log, tty=True, env=sanitizer_env())
+        if guest:
+            command = guest.around(command, nics, self.report)
+        super().__init__(command, log, tty=True, env=guest.env() if guest else sanitizer_env())
         self._position = 0
         try:
             self._position = self.wait_for(PROMPT, timeout).end()
@@ -108,6 +137,11 @@ class Testpmd(Process):
         text = self.command("stop")
         sums = text.split("Accumulated forward statistics", 1)
         return {key: int(value) for key, value in re.findall(r"([RT]X-\w+): +(\d+)", sums[-1])}
+
+    def host_counters(self) -> list[dict[str, Any]]:
+        """Of a guest that has ended: what its host counted, for each NIC."""
+        counters: list[dict[str, Any]] = json.loads(self.report.read_text())["nics"]
+        return counters
 
     def quit(self, timeout: float = 30) -> int:
         """`quit`. @return the exit code"""
