@@ -1,18 +1,66 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Network namespaces with one TAP interface each."""
+"""Network namespaces with one TAP interface each, and sockets for raw frames."""
 import atexit
+import contextlib
 import itertools
 import os
 import re
+import socket
+import struct
+import time
+from typing import Sequence
 
 from .process import ProcessError, run
 
+ETH_P_ALL, SO_RCVBUFFORCE, PACKET_OUTGOING = 3, 33, 4
+SOL_PACKET, PACKET_AUXDATA, TP_STATUS_VLAN_VALID = 263, 8, 0x10
 _numbers = itertools.count()
 
 
 def tap_name() -> str:
     """A name for a TAP that nobody else uses (at most 15 characters)."""
     return f"nv{os.getpid()}t{next(_numbers)}"
+
+
+class RawSocket:
+    """The kernel's end of a TAP: frames as they are, those of the kernel's own left out."""
+
+    def __init__(self, interface: str) -> None:
+        self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
+        self._socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 16 << 20)
+        self._socket.setsockopt(SOL_PACKET, PACKET_AUXDATA, 1)
+        self._socket.bind((interface, 0))
+
+    def send(self, frame: bytes) -> None:
+        self._socket.send(frame)
+
+    def receive(self, count: int, timeout: float) -> list[bytes]:
+        """At most so many frames, within so many seconds."""
+        frames: list[bytes] = []
+        deadline = time.monotonic() + timeout
+        while len(frames) < count and (left := deadline - time.monotonic()) > 0:
+            self._socket.settimeout(left)
+            with contextlib.suppress(TimeoutError):
+                frame, more, _, address = self._socket.recvmsg(65536, 256)
+                if address[2] != PACKET_OUTGOING:
+                    frames.append(self._with_tag(frame, more))
+        return frames
+
+    @staticmethod
+    def _with_tag(frame: bytes, more: Sequence[tuple[int, int, bytes]]) -> bytes:
+        """The kernel takes VLAN tags out of frames that it receives, and tells of them beside (tpacket_auxdata)."""
+        for level, kind, data in more:
+            if (level, kind) == (SOL_PACKET, PACKET_AUXDATA):
+                status, tag = struct.unpack_from("I12xH", data)
+                if status & TP_STATUS_VLAN_VALID:
+                    return frame[:12] + struct.pack(">HH", 0x8100, tag) + frame[12:]
+        return frame
+
+    def __enter__(self) -> "RawSocket":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close()
 
 
 class Namespace:
