@@ -221,12 +221,11 @@ void HvUioDevice::close_channel(Channel& channel)
 }
 
 /*
- * The channel is forgotten, here and by the host. The pages of a subchannel's rings go with its
- * file: who still looks into them gets SIGBUS, as when the kernel takes a file out of sysfs.
+ * vmbus_free_ring(). The pages of a subchannel's rings go with its file: who still looks into them
+ * gets SIGBUS, as when the kernel takes a file out of sysfs.
  */
-void HvUioDevice::free_channel(Channel& channel)
+void HvUioDevice::free_rings(Channel& channel)
 {
-	close_channel(channel);
 	if (channel.rings != nullptr) {
 		(void)connection_->remove_memory(channel.gpa, 2 * kRingSize).code;
 		munmap(channel.rings, 2 * kRingSize);
@@ -238,6 +237,14 @@ void HvUioDevice::free_channel(Channel& channel)
 		::close(channel.ring_file);
 		channel.ring_file = -1;
 	}
+	tree_.remove(channel.path + "/ring");
+}
+
+/* hv_process_channel_removal(): the channel is forgotten, here and by the host. */
+void HvUioDevice::free_channel(Channel& channel)
+{
+	close_channel(channel);
+	free_rings(channel);
 	tree_.remove(channel.path);
 	connection_->release_relid(channel.offer.relid);
 }
@@ -256,20 +263,19 @@ Error HvUioDevice::open()
 	}
 	if (generation_.masks)
 		vmbus::store_seq_cst(receive_mask(primary_), 1u);
-	for (auto& channel : subchannels_)
-		open_subchannel(*channel);
 	return {};
 }
 
-/* hv_uio_release(), hence vmbus_disconnect_ring(): subchannels go altogether. */
+/* hv_uio_release(), hence vmbus_disconnect_ring(): subchannels wait until the host rescinds them. */
 void HvUioDevice::release()
 {
 	std::lock_guard lock(mutex_);
 	if (--users_ != 0 || removed_)
 		return;
-	for (auto& channel : subchannels_)
-		free_channel(*channel);
-	subchannels_.clear();
+	for (auto& channel : subchannels_) {
+		close_channel(*channel);
+		free_rings(*channel);
+	}
 	close_channel(primary_);
 }
 

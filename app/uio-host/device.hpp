@@ -85,6 +85,7 @@ class HvUioDevice : public std::enable_shared_from_this<HvUioDevice> {
 	vmbus::Error make_rings(Channel& channel);
 	vmbus::Error open_channel(Channel& channel);
 	void close_channel(Channel& channel);
+	void free_rings(Channel& channel);
 	void free_channel(Channel& channel);
 	void show_channel(const Channel& channel);
 	void open_subchannel(Channel& channel);

@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
 from netvsc_tools import frames, harness, jobs, machine, pcap  # noqa: E402
 from netvsc_tools.network import RawSocket, tap_name  # noqa: E402
 from netvsc_tools.process import run  # noqa: E402
-from netvsc_tools.testpmd import Testpmd, UioGuest  # noqa: E402
+from netvsc_tools.testpmd import Testpmd, UioGuest, no_memory  # noqa: E402
 
 # Without a monitor id DPDK 22.11 finds no device at all: its bus's scan fails.
 GUEST = UioGuest(ours=False, nic=",monitor=1")
@@ -25,6 +25,10 @@ OFFLOADS = ["csum set ip hw 0", "csum set tcp hw 0", "csum set udp hw 0"]
 
 
 class CDriver(harness.Case):
+    def setUp(self) -> None:
+        super().setUp()
+        self.need(no_memory("in-memory"))
+
     def accepted(self, pmd: Testpmd) -> list[dict[str, Any]]:
         """The host found nothing wrong. @return its counters"""
         counters = pmd.host_counters()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
 from netvsc_tools import harness, jobs, machine  # noqa: E402
-from netvsc_tools.testpmd import Testpmd, UioGuest  # noqa: E402
+from netvsc_tools.testpmd import Testpmd, UioGuest, no_memory  # noqa: E402
 
 COUNT = 500 if harness.QUICK else 2000
 SIZE = 10_000_000 if harness.QUICK else 100_000_000
@@ -15,6 +15,10 @@ TOOL = str(machine.ROOT / "tools/uio-host")
 
 
 class Uio(harness.Case):
+    def setUp(self) -> None:
+        super().setUp()
+        self.need(no_memory("in-memory"))
+
     def ping(self, kernel: str, monitor: bool) -> None:
         self.need(machine.no_tap(), machine.no_namespaces())
         result = jobs.ping(self.log(), COUNT, guest=UioGuest(kernel=kernel, nic=f",monitor={int(monitor)}"))

@@ -61,7 +61,7 @@ class UioGuest:
 
     def env(self) -> dict[str, str]:
         """DPDK's driver needs help with this testpmd, see the library's source."""
-        preload = [os.environ.get("NETVSC_PRELOAD", ""), "" if self.ours else str(machine.BUILD / "test/c-driver/libqueue_state.so")]
+        preload = [os.environ.get("NETVSC_PRELOAD", ""), "" if self.ours else str(machine.BUILD / "test/c-driver/libc_driver_help.so")]
         return {"LD_PRELOAD": " ".join(filter(None, preload))} if any(preload) else {}
 
 
