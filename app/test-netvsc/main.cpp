@@ -45,6 +45,8 @@ int main(int argc, char** argv)
 		std::fprintf(stderr, "EAL does not start: %s\n", rte_strerror(rte_errno));
 		return EXIT_FAILURE;
 	}
+	if (scenario::UioDevices::there())
+		rte_dev_hotplug_handle_enable(); /* for the rings that a rescind takes away */
 	{
 		/* What EAL makes at its first use is no leak of the first test's. */
 		scenario::pools();

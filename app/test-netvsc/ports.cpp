@@ -69,6 +69,15 @@ Port::Port(const std::string& wanted)
 	std::string args = wanted;
 	if (args.starts_with("endpoint=") && args.find("profile=") == std::string::npos)
 		args += std::string(",profile=") + profile().name;
+	if (UioDevices::there()) {
+		plug_result_ = uio_.plug(args);
+		plugged_ = plug_result_ == 0;
+		if (!plugged_)
+			return;
+		name = uio_.names().front();
+		EXPECT_EQ(rte_eth_dev_get_port_by_name(name.c_str(), &id), 0);
+		return;
+	}
 	static int number;
 	name = "netvsp" + std::to_string(number++);
 	plug_result_ = rte_eal_hotplug_add("vdev", name.c_str(), args.c_str());
@@ -150,7 +159,8 @@ int Port::remove()
 		return 0;
 	plugged_ = false;
 	started_ = false;
-	return rte_eal_hotplug_remove("vdev", name.c_str());
+	return UioDevices::there() ? uio_.unplug()
+				   : rte_eal_hotplug_remove("vdev", name.c_str());
 }
 
 void Port::up(const PortOptions& options)

@@ -23,6 +23,7 @@
 
 #include "netvsp/host.hpp"
 #include "netvsp/profile.hpp"
+#include "uio.hpp"
 
 namespace scenario {
 
@@ -153,7 +154,7 @@ struct PortOptions {
 	bool promiscuous = true; /**< frames of make_frame() are not to the port's address */
 };
 
-/** A vdev with one port. Its end closes and removes what the test did not. */
+/** A vdev with one port, or a device of uio.hpp. Its end closes and removes what the test did not. */
 class Port {
       public:
 	/** A NIC of this process has the profile of the run, if `args` names none. */
@@ -200,6 +201,7 @@ class Port {
 	uint16_t id = RTE_MAX_ETHPORTS;
 
       private:
+	UioDevices uio_;
 	int plug_result_;
 	bool plugged_ = false;
 	bool started_ = false;

@@ -41,8 +41,6 @@ class Bus {
 	Bus(const Bus&) = delete;
 	Bus& operator=(const Bus&) = delete;
 
-	bool disconnected() const { return connection_->disconnected(); }
-
       private:
 	void loop();
 	void handle_events();

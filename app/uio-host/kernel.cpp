@@ -128,18 +128,22 @@ void Kernel::start_host(const std::string& nics)
 	if (!host_->adopt(ends[0], error))
 		die(error);
 	host_->start(cpus);
-	if (vmbus::Error failure = add_bus(ends[1]))
+	if (vmbus::Error failure = add_bus(ends[1], ""))
 		die(failure.what);
 }
 
-vmbus::Error Kernel::add_bus(int socket)
+vmbus::Error Kernel::add_bus(int fd, const std::string& socket)
 {
 	std::shared_ptr<vmbus::user::Connection> connection;
-	if (vmbus::Error error = vmbus::user::Connection::adopt(socket, true, kTimeout, connection))
+	if (vmbus::Error error = vmbus::user::Connection::adopt(fd, true, kTimeout, connection))
 		return error;
-	std::erase_if(buses_, [](const auto& bus) { return bus->disconnected(); });
-	buses_.push_back(std::make_unique<Bus>(*machine_, std::move(connection)));
+	buses_[socket] = std::make_unique<Bus>(*machine_, std::move(connection));
 	return {};
+}
+
+void Kernel::disconnect(const std::string& socket)
+{
+	buses_.erase(socket);
 }
 
 vmbus::Error Kernel::connect(const std::string& path)
@@ -153,7 +157,7 @@ vmbus::Error Kernel::connect(const std::string& path)
 	if (fd < 0)
 		return vmbus::Error::system("socket");
 	if (::connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0)
-		return add_bus(fd);
+		return add_bus(fd, path);
 	vmbus::Error error = vmbus::Error::system(path);
 	::close(fd);
 	return error;

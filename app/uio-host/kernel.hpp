@@ -62,6 +62,7 @@ class Kernel {
 
 	/** A host in this process that listens there has devices, too. */
 	vmbus::Error connect(const std::string& socket);
+	void disconnect(const std::string& socket);
 
       private:
 	Kernel();
@@ -72,7 +73,7 @@ class Kernel {
 	}
 	std::shared_ptr<File> find(int fd);
 	void drop(int fd);
-	vmbus::Error add_bus(int socket);
+	vmbus::Error add_bus(int fd, const std::string& socket);
 	void start_host(const std::string& nics);
 	void report();
 
@@ -84,7 +85,7 @@ class Kernel {
 	std::unique_ptr<Machine> machine_;
 	std::unique_ptr<netvsp::Host> host_;
 	std::vector<std::pair<std::string, vmbus::Guid>> nics_;
-	std::vector<std::unique_ptr<Bus>> buses_;
+	std::map<std::string, std::unique_ptr<Bus>> buses_; /* by socket */
 
 	std::array<std::atomic<bool>, 65536> marks_{};
 	std::mutex mutex_; /* guards what follows */

@@ -293,7 +293,7 @@ EXPORT void* mremap(void* from, size_t old_size, size_t size, int flags, ...)
 	return real(from, old_size, size, flags, to);
 }
 
-/* For tests whose process has several hosts. @return 0, or -1 with the reason on stderr */
+/* For a program that has its hosts in itself. @return 0, or -1 with the reason on stderr */
 EXPORT int uio_host_connect(const char* socket)
 {
 	Kernel* kernel = Kernel::for_path(uio_host::SysfsTree::kBus);
@@ -302,4 +302,10 @@ EXPORT int uio_host_connect(const char* socket)
 		return 0;
 	std::fprintf(stderr, "uio-host: %s\n", error.what.c_str());
 	return -1;
+}
+
+EXPORT int uio_host_disconnect(const char* socket)
+{
+	Kernel::for_path(uio_host::SysfsTree::kBus)->disconnect(socket);
+	return 0;
 }
