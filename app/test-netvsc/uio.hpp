@@ -18,8 +18,8 @@ class UioDevices {
 	/** Whether the program runs under tools/uio-host. */
 	static bool there();
 	/**
-	 * Plugs in the NICs of a host. @param args as those of a vdev; sizes of buffers are left out,
-	 * for the kernel has its own. @return 0, or the negative errno
+	 * Plugs in the NICs of a host. @param args as those of a vdev; sizes of buffers are left
+	 * out, for the kernel has its own. @return 0, or the negative errno
 	 */
 	int plug(const std::string& args);
 	int unplug();

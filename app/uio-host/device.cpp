@@ -266,7 +266,8 @@ Error HvUioDevice::open()
 	return {};
 }
 
-/* hv_uio_release(), hence vmbus_disconnect_ring(): subchannels wait until the host rescinds them. */
+/* hv_uio_release(), hence vmbus_disconnect_ring(): subchannels wait until the host rescinds them.
+ */
 void HvUioDevice::release()
 {
 	std::lock_guard lock(mutex_);

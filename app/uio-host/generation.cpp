@@ -10,19 +10,18 @@ namespace {
 constexpr uint32_t kMiB = 1u << 20;
 
 /*
- * Of drivers/uio/uio_hv_generic.c, by the release in which a change appeared:
- * 4.18 is the first with driver_override, hence the first that people bind one NIC with;
- * 5.0  "increase size of receive and send buffers";
- * 6.10 "Enable interrupt for low speed VMBus devices";
- * 6.15 "Set event for all channels on the device";
- * 6.18 "Let userspace take care of interrupt mask".
+ * Each differs from the one before by one change to drivers/uio/uio_hv_generic.c:
+ * "increase size of receive and send buffers";
+ * "Enable interrupt for low speed VMBus devices" (2024);
+ * "Set event for all channels on the device" (March 2025);
+ * "Let userspace take care of interrupt mask" (August 2025).
  */
 constexpr Generation kGenerations[] = {
-	{"4.18", 15 * kMiB, 15 * kMiB, false, false, true},
-	{"5.0", 31 * kMiB, 16 * kMiB, false, false, true},
-	{"6.10", 31 * kMiB, 16 * kMiB, true, false, true},
-	{"6.15", 31 * kMiB, 16 * kMiB, true, true, true},
-	{"6.18", 31 * kMiB, 16 * kMiB, true, true, false},
+	{"small-buffers", 15 * kMiB, 15 * kMiB, false, false, true},
+	{"monitor-only", 31 * kMiB, 16 * kMiB, false, false, true},
+	{"primary-only", 31 * kMiB, 16 * kMiB, true, false, true},
+	{"masks", 31 * kMiB, 16 * kMiB, true, true, true},
+	{"current", 31 * kMiB, 16 * kMiB, true, true, false},
 };
 
 } // namespace

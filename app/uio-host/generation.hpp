@@ -8,7 +8,7 @@
 namespace uio_host {
 
 struct Generation {
-	const char* name; /**< the first kernel that is like this */
+	const char* name; /**< after what the next one does otherwise */
 	uint32_t receive_buffer;
 	uint32_t send_buffer;
 	bool binds_without_monitor; /**< channels that need a hypercall are taken */

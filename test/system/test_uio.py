@@ -24,20 +24,20 @@ class Uio(harness.Case):
         result = jobs.ping(self.log(), COUNT, guest=UioGuest(kernel=kernel, nic=f",monitor={int(monitor)}"))
         self.assertTrue(result.ok, f"lost {result.loss} {result.note}, see {self.log()}")
 
-    def test_ping_4_18(self) -> None:
-        self.ping("4.18", True)
+    def test_ping_small_buffers(self) -> None:
+        self.ping("small-buffers", True)
 
-    def test_ping_5_0(self) -> None:
-        self.ping("5.0", True)
+    def test_ping_monitor_only(self) -> None:
+        self.ping("monitor-only", True)
 
-    def test_ping_6_10(self) -> None:
-        self.ping("6.10", False)
+    def test_ping_primary_only(self) -> None:
+        self.ping("primary-only", False)
 
-    def test_ping_6_15(self) -> None:
-        self.ping("6.15", False)
+    def test_ping_masks(self) -> None:
+        self.ping("masks", False)
 
-    def test_ping_6_18(self) -> None:
-        self.ping("6.18", False)
+    def test_ping_current(self) -> None:
+        self.ping("current", False)
 
     def queues(self, kernel: str, monitor: bool) -> None:
         """Frames through 16 queues, and again after the port was stopped: all are verified by the host."""
@@ -61,13 +61,13 @@ class Uio(harness.Case):
         self.assertGreater(host["verified"], count)
 
     def test_queues_with_monitor(self) -> None:
-        self.queues("5.0", True)
+        self.queues("monitor-only", True)
 
     def test_queues_signalled_through_the_primary(self) -> None:
-        self.queues("6.10", False)
+        self.queues("primary-only", False)
 
     def test_queues(self) -> None:
-        self.queues("6.18", False)
+        self.queues("current", False)
 
     def test_tcp(self) -> None:
         self.need(machine.no_tap(), machine.no_namespaces())
@@ -75,12 +75,12 @@ class Uio(harness.Case):
         self.assertTrue(result.ok, f"{result.loss} {result.note}, see {self.log()}")
 
     def test_what_old_kernels_do_not_bind(self) -> None:
-        """Channels without a monitor id need a call that uio_hv_generic did not make before 6.10."""
-        done = subprocess.run([TOOL, "--kernel=5.0", "--nic", "endpoint=null", "--", "ls", "/sys/bus/vmbus/devices/"],
+        """Channels without a monitor id need a call that uio_hv_generic did not make before 2024."""
+        done = subprocess.run([TOOL, "--kernel=monitor-only", "--nic", "endpoint=null", "--", "ls", "/sys/bus/vmbus/devices/"],
                               text=True, capture_output=True, check=True)
         self.assertIn("vmbus channel requires hypercall", done.stderr)
         device = done.stdout.strip()
-        done = subprocess.run([TOOL, "--kernel=5.0", "--nic", "endpoint=null", "--", "ls", f"/sys/bus/vmbus/devices/{device}"],
+        done = subprocess.run([TOOL, "--kernel=monitor-only", "--nic", "endpoint=null", "--", "ls", f"/sys/bus/vmbus/devices/{device}"],
                               text=True, capture_output=True, check=True)
         self.assertIn("class_id", done.stdout.split())
         self.assertNotIn("driver", done.stdout.split())

@@ -52,7 +52,7 @@ def file_prefix() -> str:
 class UioGuest:
     """A guest with real devices, so to speak, instead of vdevs: by tools/uio-host."""
     ours: bool = True     #: with this project's driver, not with DPDK's own
-    kernel: str = "6.18"  #: tools/uio-host --help has the generations
+    kernel: str = "current"  #: tools/uio-host --help has the generations
     nic: str = ""         #: more arguments of its NICs
 
     def around(self, command: Sequence[str], nics: Sequence[str], report: Path) -> list[str]:
