@@ -49,11 +49,9 @@ class DpdkTest(harness.Case):
         self.run_test("event_eth_tx_adapter_autotest")
 
     def test_performance(self) -> None:
-        """Frames go round and round, and are all there at the end."""
+        """Frames go round and round, and none is dropped."""
         self.run_test("pmd_perf_autotest", seconds=3)
-        text = self.log("dpdk-test").read_text()
-        self.assertIn("free 2048 (expected 2048) mbuf left in port 0", text)
-        self.assertRegex(text, r"[1-9]\d{4,} packet, 0 drop")
+        self.assertRegex(self.log("dpdk-test").read_text(), r"[1-9]\d{4,} packet, 0 drop")
 
     def test_vdev(self) -> None:
         self.run_test("vdev_autotest")

@@ -240,14 +240,12 @@ static int close(rte_eth_dev* dev)
 
 static constexpr eth_dev_ops make_ops()
 {
-	eth_dev_ops ops{};
+	eth_dev_ops ops = query_ops();
 	ops.dev_configure = configure;
 	ops.dev_start = start;
 	ops.dev_stop = stop;
 	ops.dev_close = close;
 	ops.dev_reset = reset;
-	ops.fw_version_get = fw_version_get;
-	ops.dev_infos_get = info_get;
 	ops.rx_queue_setup = rx_queue_setup;
 	ops.rx_queue_release = rx_queue_release;
 	ops.tx_queue_setup = tx_queue_setup;
@@ -258,17 +256,10 @@ static constexpr eth_dev_ops make_ops()
 	ops.tx_queue_stop = tx_queue_stop;
 	ops.rx_queue_intr_enable = rx_interrupt_enable;
 	ops.rx_queue_intr_disable = rx_interrupt_disable;
-	ops.rxq_info_get = rxq_info_get;
-	ops.txq_info_get = txq_info_get;
-	ops.rx_burst_mode_get = rx_burst_mode_get;
-	ops.tx_burst_mode_get = tx_burst_mode_get;
 	ops.tx_done_cleanup = tx_done_cleanup<OwnGate>;
-	ops.dev_supported_ptypes_get = supported_ptypes_get;
 	ops.dev_ptypes_set = ptypes_set;
 	ops.rss_hash_update = rss_hash_update;
-	ops.rss_hash_conf_get = rss_hash_conf_get;
 	ops.reta_update = reta_update;
-	ops.reta_query = reta_query;
 	ops.promiscuous_enable = promiscuous_enable;
 	ops.promiscuous_disable = promiscuous_disable;
 	ops.allmulticast_enable = allmulticast_enable;
@@ -277,11 +268,6 @@ static constexpr eth_dev_ops make_ops()
 	ops.mac_addr_set = mac_addr_set;
 	ops.vlan_offload_set = vlan_offload_set;
 	ops.link_update = link_update;
-	ops.stats_get = stats_get;
-	ops.stats_reset = stats_reset;
-	ops.xstats_get = xstats_get;
-	ops.xstats_get_names = xstats_get_names;
-	ops.xstats_reset = stats_reset;
 	return ops;
 }
 
@@ -295,7 +281,7 @@ static int probe(BusDevice& device)
 			   error.what.c_str());
 		return -error.code;
 	}
-	const int node = args.numa_aware ? device.device->numa_node() : SOCKET_ID_ANY;
+	const int node = Port::node_of(device, args);
 	SharedPort* shared = take_shared_port(node);
 	if (shared == nullptr) {
 		NETVSC_LOG(ERR, "%s: no memory for a port", device.name.c_str());

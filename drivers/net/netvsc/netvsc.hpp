@@ -77,9 +77,10 @@ struct Port {
 	Vf vf{*this};
 	const std::string& name() const { return bus_device.name; }
 	/** Of memory that the application does not say where it shall be. */
-	int numa_node() const
+	int numa_node() const { return node_of(bus_device, args); }
+	static int node_of(const vmbus::bus::BusDevice& device, const PortArgs& args)
 	{
-		return args.numa_aware ? bus_device.device->numa_node() : SOCKET_ID_ANY;
+		return args.numa_aware ? device.device->numa_node() : SOCKET_ID_ANY;
 	}
 	SessionConfig session_config(uint32_t mtu) const
 	{
@@ -255,5 +256,26 @@ void begin_stats(TxQueue& queue);
 /** Keeps a pipeline's counts before it goes. */
 void keep_stats(RxQueue& queue);
 void keep_stats(TxQueue& queue);
+
+/** Operations that change nothing but counters: the same in every process. */
+constexpr eth_dev_ops query_ops()
+{
+	eth_dev_ops ops{};
+	ops.dev_infos_get = info_get;
+	ops.fw_version_get = fw_version_get;
+	ops.rxq_info_get = rxq_info_get;
+	ops.txq_info_get = txq_info_get;
+	ops.rx_burst_mode_get = rx_burst_mode_get;
+	ops.tx_burst_mode_get = tx_burst_mode_get;
+	ops.dev_supported_ptypes_get = supported_ptypes_get;
+	ops.rss_hash_conf_get = rss_hash_conf_get;
+	ops.reta_query = reta_query;
+	ops.stats_get = stats_get;
+	ops.stats_reset = stats_reset;
+	ops.xstats_get = xstats_get;
+	ops.xstats_get_names = xstats_get_names;
+	ops.xstats_reset = stats_reset;
+	return ops;
+}
 
 } // namespace netvsc

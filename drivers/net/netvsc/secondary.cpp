@@ -89,24 +89,10 @@ int close(rte_eth_dev* dev)
 constexpr eth_dev_ops make_ops()
 {
 	/* No start, stop and configuration: ethdev does something of its own before it asks. */
-	eth_dev_ops ops{};
+	eth_dev_ops ops = query_ops();
 	ops.dev_close = close;
-	ops.dev_infos_get = info_get;
-	ops.fw_version_get = fw_version_get;
-	ops.rxq_info_get = rxq_info_get;
-	ops.txq_info_get = txq_info_get;
-	ops.rx_burst_mode_get = rx_burst_mode_get;
-	ops.tx_burst_mode_get = tx_burst_mode_get;
 	ops.tx_done_cleanup = tx_done_cleanup<ForeignGate>;
-	ops.dev_supported_ptypes_get = supported_ptypes_get;
-	ops.rss_hash_conf_get = rss_hash_conf_get;
-	ops.reta_query = reta_query;
 	ops.link_update = link_update;
-	ops.stats_get = stats_get;
-	ops.stats_reset = stats_reset;
-	ops.xstats_get = xstats_get;
-	ops.xstats_get_names = xstats_get_names;
-	ops.xstats_reset = stats_reset;
 	ops.promiscuous_enable = refuse_mode;
 	ops.promiscuous_disable = refuse_mode;
 	ops.allmulticast_enable = refuse_mode;
