@@ -69,7 +69,10 @@ int UioDevices::plug(const std::string& args)
 		}
 		names_.push_back(name);
 	}
-	return names_.empty() ? -ENODEV : 0;
+	if (!names_.empty())
+		return 0;
+	unplug();
+	return -ENODEV;
 }
 
 int UioDevices::unplug()
@@ -80,6 +83,7 @@ int UioDevices::unplug()
 			result = rc;
 	names_.clear();
 	call("uio_host_disconnect", socket_);
+	own_.reset();
 	return result;
 }
 

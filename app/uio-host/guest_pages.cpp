@@ -32,6 +32,8 @@ bool find_mapping(uint64_t address, uint64_t& begin, uint64_t& end)
 
 void share(vmbus::user::Connection& connection, uint64_t address, uint64_t physical, uint64_t size)
 {
+	if (connection.disconnected())
+		return;
 	if (vmbus::Error error =
 		    connection.add_memory(physical, reinterpret_cast<void*>(address), size, -1, 0))
 		std::fprintf(stderr, "uio-host: memory at 0x%" PRIx64 ": %s\n", address,
