@@ -8,6 +8,7 @@ class Arguments : public Scenario, public testing::WithParamInterface<const char
 
 TEST_P(Arguments, AreRefused)
 {
+	NEEDS_VDEV("arguments of the host");
 	{
 		Port port(GetParam());
 		EXPECT_LT(port.plug_result(), 0);
@@ -68,6 +69,7 @@ TEST_F(Scenario, ArgumentsLatencyOfTheMonitor)
 /* Emulated NICs are on no node; the memory then is where EAL likes. */
 TEST_F(Scenario, ArgumentsNumaAware)
 {
+	NEEDS_VDEV("unknown node");
 	for (const char* value : {"0", "1"}) {
 		Port port(std::string("endpoint=loopback,numa_aware=") + value);
 		ASSERT_NO_FATAL_FAILURE(port.up());

@@ -89,6 +89,7 @@ TEST_F(Change, OffloadsThatGo)
 
 TEST_F(Change, NicsAreAdded)
 {
+	NEEDS_VDEV("way to plug itself in");
 	TestHost host(nic_with("loopback"));
 	NewPorts fresh;
 	Port port(host.args());
@@ -122,6 +123,7 @@ TEST_F(Change, NicsAreAdded)
 /* A host that restarts its NICs takes them away, and offers them again once they were let go of. */
 TEST_F(Change, NicsAreOfferedAgain)
 {
+	NEEDS_VDEV("way to plug itself in");
 	netvsp::NicConfig config = nic_with("loopback");
 	config.queues = 4;
 	TestHost host(config);

@@ -133,6 +133,7 @@ TEST_F(External, HeldUntilNoneIsLeft)
 /* All that the driver lends is kept: then frames are copied, and the port goes on. */
 TEST_F(External, HostKeepsAPartOfTheBuffer)
 {
+	NEEDS_VDEV("small receive buffer");
 	TestHost host(nic_with("loopback"));
 	Port port(host.args(kArgs));
 	ASSERT_NO_FATAL_FAILURE(port.up());

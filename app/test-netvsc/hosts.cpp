@@ -139,6 +139,7 @@ vmbus::Guid TestHost::add(const netvsp::NicConfig& wanted, std::shared_ptr<Wire>
 		if (config.mtu)
 			config.mtu = std::min(*config.mtu, profile().max_mtu);
 	}
+	config.monitor |= UioDevices::monitored();
 	vmbus::Guid guid{};
 	std::string error;
 	const bool good =

@@ -66,6 +66,7 @@ TEST_F(Lifecycle, LinkIsDownWhereTheMediumIs)
 
 TEST_F(Lifecycle, NamesOfOneHostsPorts)
 {
+	NEEDS_VDEV("number");
 	TestHost host(nic_with("null"));
 	host.add(nic_with("loopback"));
 	host.add(nic_with("null"));

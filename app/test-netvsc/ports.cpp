@@ -159,8 +159,7 @@ int Port::remove()
 		return 0;
 	plugged_ = false;
 	started_ = false;
-	return UioDevices::there() ? uio_.unplug()
-				   : rte_eal_hotplug_remove("vdev", name.c_str());
+	return UioDevices::there() ? uio_.unplug() : rte_eal_hotplug_remove("vdev", name.c_str());
 }
 
 void Port::up(const PortOptions& options)

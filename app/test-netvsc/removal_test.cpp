@@ -117,6 +117,7 @@ TEST_F(Removal, NicIsOfferedAgain)
 
 TEST_F(Removal, OneOfTwoNicsGoes)
 {
+	NEEDS_VDEV("number");
 	TestHost host(nic_with("loopback"));
 	const vmbus::Guid second = host.add(nic_with("null"));
 	Port port(host.args());

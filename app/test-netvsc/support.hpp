@@ -130,6 +130,11 @@ const rte_eth_dev_info& announced();
 	if (!(condition))                                                                          \
 	GTEST_SKIP() << profile().name << " has no " << (what)
 
+/** Skips a test of what only a vdev has. */
+#define NEEDS_VDEV(what)                                                                           \
+	if (UioDevices::there())                                                                   \
+	GTEST_SKIP() << "a device of the kernel's has no " << (what)
+
 inline netvsp::NicConfig nic_with(const std::string& endpoint)
 {
 	netvsp::NicConfig config;

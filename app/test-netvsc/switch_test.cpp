@@ -24,6 +24,7 @@ static constexpr rte_ether_addr kBroadcast = {{0xff, 0xff, 0xff, 0xff, 0xff, 0xf
 
 TEST_F(Networks, TwoPortsOfASwitch)
 {
+	NEEDS_VDEV("host that it shares with others");
 	Port a("endpoint=switch");
 	Port b("endpoint=switch");
 	const PortOptions options = {.promiscuous = false};
@@ -45,6 +46,7 @@ TEST_F(Networks, TwoPortsOfASwitch)
 
 TEST_F(Networks, ThreePortsFloodAndLearn)
 {
+	NEEDS_VDEV("host that it shares with others");
 	Port a("endpoint=switch");
 	Port b("endpoint=switch");
 	Port c("endpoint=switch");
@@ -68,6 +70,7 @@ TEST_F(Networks, ThreePortsFloodAndLearn)
 /* A NIC that goes leaves the others as they are. */
 TEST_F(Networks, PortsComeAndGo)
 {
+	NEEDS_VDEV("host that it shares with others");
 	Port a("endpoint=switch");
 	Port b("endpoint=switch");
 	ASSERT_NO_FATAL_FAILURE(a.up());

@@ -4,6 +4,7 @@
 #include <dlfcn.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <filesystem>
 #include <set>
 #include <sstream>
@@ -31,9 +32,15 @@ bool UioDevices::there()
 	return dlsym(RTLD_DEFAULT, "uio_host_connect") != nullptr;
 }
 
+bool UioDevices::monitored()
+{
+	return std::getenv("TEST_MONITOR") != nullptr;
+}
+
 int UioDevices::plug(const std::string& args)
 {
 	netvsp::NicConfig config;
+	config.monitor = monitored();
 	std::string rest; /* for the bus and the driver */
 	std::istringstream pairs(args);
 	for (std::string pair; std::getline(pairs, pair, ',');) {

@@ -17,6 +17,8 @@ class UioDevices {
       public:
 	/** Whether the program runs under tools/uio-host. */
 	static bool there();
+	/** Whether that wants channels with a monitor id. */
+	static bool monitored();
 	/**
 	 * Plugs in the NICs of a host. @param args as those of a vdev; sizes of buffers are left
 	 * out, for the kernel has its own. @return 0, or the negative errno

@@ -171,6 +171,8 @@ def main() -> int:
     for program in cpp:
         if no_dpdk and program.name.startswith("scenario-"):
             report.skip(program, no_dpdk)
+        elif machine.no_hugepages() and program.name.startswith("scenario-uio"):
+            report.skip(program, machine.no_hugepages())
         else:
             report.run(program, logs, each=False)
     if system and not no_dpdk and machine.no_hugepages():
