@@ -8,7 +8,6 @@ class Arguments : public Scenario, public testing::WithParamInterface<const char
 
 TEST_P(Arguments, AreRefused)
 {
-	NEEDS_VDEV("arguments of the host");
 	{
 		Port port(GetParam());
 		EXPECT_LT(port.plug_result(), 0);
