@@ -190,11 +190,16 @@ int Kernel::open(const char* path, int flags)
 		if (file->ring.size() < 5 || file->ring.substr(file->ring.size() - 5) != "/ring")
 			return fd;
 	}
-	if (fd >= 0) {
-		std::lock_guard lock(mutex_);
-		files_[fd] = std::move(file);
-		marks_.at(size_t(fd)) = true;
+	if (fd < 0)
+		return -1;
+	if (size_t(fd) >= marks_.size()) {
+		::close(fd);
+		errno = EMFILE;
+		return -1;
 	}
+	std::lock_guard lock(mutex_);
+	files_[fd] = std::move(file);
+	marks_[size_t(fd)] = true;
 	return fd;
 }
 
