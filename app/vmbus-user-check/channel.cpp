@@ -136,7 +136,8 @@ bool Channel::receive(Packet& packet, int timeout_ms)
 			d.type == uint16_t(vmbus::PacketType::kCompletion),
 		format("packet: type %u, must be 6, 7 or 11 from a host", d.type), kPackets);
 	require(offset >= sizeof(d) && length >= offset,
-		format("packet: data_offset8 %u, length8 %u, must be at least 2 and that",
+		format("packet: data_offset8 %u, length8 %u, must be 2 or more, and not less than "
+		       "that",
 		       d.data_offset8, d.length8),
 		kPackets);
 	require(length + vmbus::kFooterSize <= have,

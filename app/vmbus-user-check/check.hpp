@@ -34,7 +34,7 @@ struct Run {
 struct Check {
 	const char* name;
 	const char* section;
-	const char* needs; /**< another check, without which this one means nothing; or null */
+	const char* needs; /**< checks without which this one means nothing, by spaces; or null */
 	const char* what;  /**< for --list */
 	void (*run)(Run&);
 };

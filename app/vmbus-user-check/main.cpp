@@ -7,6 +7,8 @@
 #include <exception>
 #include <getopt.h>
 #include <map>
+#include <set>
+#include <sstream>
 
 #include "check.hpp"
 #include "wire.hpp"
@@ -26,7 +28,7 @@ The host must have no other guest meanwhile.
                   ("ok", "FAIL", "n/a" = the host has nothing to be checked here, and need not;
                   "none" = not run, as a check that it builds upon failed)
   --timeout MS    how long to wait for each answer, default 2000
-  --only NAME     only checks whose name begins with NAME; may be repeated
+  --only NAME     only this check, or all whose name begins so; may be repeated
   --list          prints the checks and the sections of docs/vmbus-user.md that they are about
   -h, --help      prints this
       --version   prints the version
@@ -70,12 +72,17 @@ std::vector<Check> all_checks()
 	return all;
 }
 
-bool chosen(const Options& options, const std::string& name)
+/* A whole name is that check alone, another one all checks that begin so. @return empty = wrong */
+std::set<std::string> choose(const std::string& name, const std::vector<Check>& checks)
 {
-	for (const std::string& only : options.only)
-		if (name.compare(0, only.size(), only) == 0)
-			return true;
-	return options.only.empty();
+	std::set<std::string> out;
+	for (const Check& check : checks) {
+		if (check.name == name)
+			return {name};
+		if (std::string(check.name).compare(0, name.size(), name) == 0)
+			out.insert(check.name);
+	}
+	return out;
 }
 
 Outcome perform(const Check& check, Run run)
@@ -92,12 +99,27 @@ Outcome perform(const Check& check, Run run)
 	}
 }
 
-/* A check whose base found nothing to be checked has nothing either. */
-Outcome without_base(const Check& check, const char* base)
+using Results = std::map<std::string, const char*>;
+
+/* The first check that this one needs and that was not ok. What was not chosen is taken for good:
+ * the check itself says if it is not. */
+std::pair<std::string, const char*> failed_base(const Check& check, const Results& results)
 {
-	if (base == kNotApplicable)
-		return {&check, base, std::string("as ") + check.needs, check.section};
-	return {&check, kNotRun, std::string("not run: needs ") + check.needs, check.section};
+	std::istringstream names(check.needs ? check.needs : "");
+	for (std::string name; names >> name;) {
+		const auto found = results.find(name);
+		if (found != results.end() && found->second != kOk)
+			return {name, found->second};
+	}
+	return {};
+}
+
+/* A check whose base found nothing to be checked has nothing either. */
+Outcome without_base(const Check& check, const std::string& base, const char* result)
+{
+	if (result == kNotApplicable)
+		return {&check, result, "as " + base, check.section};
+	return {&check, kNotRun, "not run: needs " + base, check.section};
 }
 
 std::string quoted(const std::string& text)
@@ -134,17 +156,13 @@ void print_json(const Outcome& outcome, bool first)
 
 int run_checks(const Options& options, const std::vector<Check>& checks)
 {
-	std::map<std::string, const char*> results;
+	Results results;
 	size_t deviations = 0, performed = 0;
 
 	for (const Check& check : checks) {
-		if (!chosen(options, check.name))
-			continue;
-		/* What was not chosen is taken for good; the check says if it is not. */
-		const auto base = check.needs ? results.find(check.needs) : results.end();
-		const Outcome outcome = base == results.end() || base->second == kOk
-						? perform(check, options.run)
-						: without_base(check, base->second);
+		const auto [base, result] = failed_base(check, results);
+		const Outcome outcome = base.empty() ? perform(check, options.run)
+						     : without_base(check, base, result);
 		results[check.name] = outcome.result;
 		deviations += outcome.result == kFail;
 		if (options.json)
@@ -217,20 +235,20 @@ int parse(int argc, char** argv, Options& options)
 
 int run(const Options& options)
 {
-	const std::vector<Check> checks = all_checks();
+	std::vector<Check> checks = all_checks();
+	std::set<std::string> chosen;
 
 	for (const std::string& only : options.only) {
-		bool known = false;
-		for (const Check& check : checks)
-			known |= std::string(check.name).compare(0, only.size(), only) == 0;
-		if (!known)
+		const auto some = choose(only, checks);
+		if (some.empty())
 			return wrong("--only " + only + ": there is no such check, see --list");
+		chosen.insert(some.begin(), some.end());
 	}
+	if (!chosen.empty())
+		std::erase_if(checks, [&](const Check& c) { return chosen.count(c.name) == 0; });
 	if (options.list) {
 		for (const Check& check : checks)
-			if (chosen(options, check.name))
-				printf("%-26s %s (\"%s\")\n", check.name, check.what,
-				       check.section);
+			printf("%-26s %s (\"%s\")\n", check.name, check.what, check.section);
 		return 0;
 	}
 	{

@@ -130,9 +130,9 @@ void wrap(Run& run)
 {
 	Session session(run, Rings{.to_host = 2, .to_guest = 2});
 	session.up();
-	for (int i = 0; i < 300; i++)
+	for (int i = 0; i < 150; i++)
 		session.transmitted(session.transmit(1));
-	run.said = "300 packets and completions through rings of one page";
+	run.said = "150 packets and completions through rings of one page";
 }
 
 void monitor(Run& run)

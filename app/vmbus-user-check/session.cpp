@@ -82,7 +82,8 @@ Packet Session::completion(uint64_t id, const char* what)
 	const auto until = Clock::now() + std::chrono::milliseconds(timeout());
 	while (done_.count(id) == 0)
 		require(take_one(left_until(until)) || done_.count(id) != 0,
-			format("%s: no completion of it within %d ms", what, timeout()));
+			format("%s: no completion of it within %d ms", what, timeout()),
+			kNvspSection);
 	return std::move(done_.extract(id).mapped());
 }
 

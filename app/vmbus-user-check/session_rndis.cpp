@@ -102,8 +102,8 @@ uint32_t Session::query(uint32_t oid, std::vector<uint8_t>& info)
 		return c.status;
 	const uint64_t at = uint64_t(c.info_offset) + rndis::kOffsetBase;
 	require(c.info_length == 0 || (at >= sizeof(c) && at + c.info_length <= a.size()),
-		format("QUERY_CMPLT of OID %#x: info_offset %u, info_length %u, must lie in its "
-		       "%zu bytes behind 24",
+		format("QUERY_CMPLT of OID %#x: info_offset %u, info_length %u, must lie "
+		       "between 24 and its end at %zu",
 		       oid, c.info_offset, c.info_length, a.size()),
 		kRndisSection);
 	info.assign(a.begin() + ptrdiff_t(at), a.begin() + ptrdiff_t(at + c.info_length));

@@ -115,8 +115,8 @@ void subchannels_rescinded(Run& run)
 } // namespace
 
 const std::vector<Check> kSubchannelChecks = {
-	{"subchannel.offer", kNvspSection, "rndis.initialize", "subchannels are granted and work",
-	 subchannels},
+	{"subchannel.offer", kNvspSection, "rndis.query rndis.transmit",
+	 "subchannels are granted and work", subchannels},
 	{"subchannel.rescind", kClose, "subchannel.offer", "subchannels go with their primary",
 	 subchannels_rescinded},
 };
