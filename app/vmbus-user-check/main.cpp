@@ -138,7 +138,7 @@ std::string quoted(const std::string& text)
 
 void print(const Outcome& outcome)
 {
-	printf("%-4s %-26s %s", outcome.result, outcome.check->name, outcome.message.c_str());
+	printf("%-4s %-28s %s", outcome.result, outcome.check->name, outcome.message.c_str());
 	if (outcome.result == kFail)
 		printf(" (docs/vmbus-user.md, \"%s\")", outcome.section);
 	putchar('\n');
@@ -248,7 +248,7 @@ int run(const Options& options)
 		std::erase_if(checks, [&](const Check& c) { return chosen.count(c.name) == 0; });
 	if (options.list) {
 		for (const Check& check : checks)
-			printf("%-26s %s (\"%s\")\n", check.name, check.what, check.section);
+			printf("%-28s %s (\"%s\")\n", check.name, check.what, check.section);
 		return 0;
 	}
 	{

@@ -24,28 +24,31 @@ struct Form {
 	const char* name;
 	size_t size;	 /* 0 = never sent by a host */
 	size_t reserved; /* offset of a u32 that must be 0; 0 = none */
+	const char* section = nullptr;
 };
 
 constexpr Form kForms[] = {
-	{vu::Type::kOfferChannel, "OFFER_CHANNEL", 80, 0},
-	{vu::Type::kRescind, "RESCIND", 16, 12},
+	{vu::Type::kOfferChannel, "OFFER_CHANNEL", 80, 0, "OFFER_CHANNEL (1)"},
+	{vu::Type::kRescind, "RESCIND", 16, 12, "RESCIND (2)"},
 	{vu::Type::kRequestOffers, "REQUEST_OFFERS", 0, 0},
-	{vu::Type::kAllOffersDelivered, "ALL_OFFERS_DELIVERED", 8, 0},
+	{vu::Type::kAllOffersDelivered, "ALL_OFFERS_DELIVERED", 8, 0, "ALL_OFFERS_DELIVERED (4)"},
 	{vu::Type::kOpenChannel, "OPEN_CHANNEL", 0, 0},
-	{vu::Type::kOpenResult, "OPEN_RESULT", 24, 20},
+	{vu::Type::kOpenResult, "OPEN_RESULT", 24, 20, "OPEN_RESULT (6)"},
 	{vu::Type::kCloseChannel, "CLOSE_CHANNEL", 0, 0},
 	{vu::Type::kGpadlHeader, "GPADL_HEADER", 0, 0},
-	{vu::Type::kGpadlCreated, "GPADL_CREATED", 24, 20},
+	{vu::Type::kGpadlCreated, "GPADL_CREATED", 24, 20, "GPADL_CREATED (10)"},
 	{vu::Type::kGpadlTeardown, "GPADL_TEARDOWN", 0, 0},
-	{vu::Type::kGpadlTorndown, "GPADL_TORNDOWN", 16, 0},
+	{vu::Type::kGpadlTorndown, "GPADL_TORNDOWN", 16, 0,
+	 "GPADL_TEARDOWN (11) and GPADL_TORNDOWN (12)"},
 	{vu::Type::kRelidReleased, "RELID_RELEASED", 0, 0},
 	{vu::Type::kInitiateContact, "INITIATE_CONTACT", 0, 0},
-	{vu::Type::kVersionResponse, "VERSION_RESPONSE", 16, 0},
+	{vu::Type::kVersionResponse, "VERSION_RESPONSE", 16, 0, "VERSION_RESPONSE (15)"},
 	{vu::Type::kUnload, "UNLOAD", 0, 0},
-	{vu::Type::kUnloadResponse, "UNLOAD_RESPONSE", 8, 0},
+	{vu::Type::kUnloadResponse, "UNLOAD_RESPONSE", 8, 0,
+	 "UNLOAD (16) and UNLOAD_RESPONSE (17)"},
 	{vu::Type::kMemAdd, "MEM_ADD", 0, 0},
 	{vu::Type::kMemRemove, "MEM_REMOVE", 0, 0},
-	{vu::Type::kMemResult, "MEM_RESULT", 24, 20},
+	{vu::Type::kMemResult, "MEM_RESULT", 24, 20, "MEM_RESULT (0x1003)"},
 };
 
 const Form* form_of(vu::Type type)
@@ -241,10 +244,12 @@ std::vector<uint8_t> Wire::expect_raw(vu::Type type)
 		switch (receive(message, std::max(0, int(left.count())))) {
 		case Got::kNothing:
 			throw Deviation{format("%s: did not come within %d ms",
-					       type_name(type).c_str(), timeout_ms_)};
+					       type_name(type).c_str(), timeout_ms_),
+					form_of(type)->section};
 		case Got::kEnd:
 			throw Deviation{type_name(type) +
-					": did not come, the host closed the connection"};
+						": did not come, the host closed the connection",
+					form_of(type)->section};
 		case Got::kMessage:
 			break;
 		}
@@ -254,7 +259,8 @@ std::vector<uint8_t> Wire::expect_raw(vu::Type type)
 			return message;
 		require(put_aside(message),
 			format("%s came where %s must come", type_name(header.type).c_str(),
-			       type_name(type).c_str()));
+			       type_name(type).c_str()),
+			form_of(type)->section);
 	}
 }
 

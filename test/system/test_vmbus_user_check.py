@@ -63,7 +63,8 @@ class VmbusUserCheck(harness.Case):
             code, output = check("--json", *arguments, daemon.socket)
             self.assertTrue(daemon.alive(), f"the daemon ended, see {daemon.log}")
         outcomes = json.loads(output)
-        return code, outcomes, "\n".join(f"{o['result']} {o['name']} {o['messages']}" for o in outcomes if o["result"] != "ok")
+        lines = [f"{o['result']} {o['name']} {o['messages']}" for o in outcomes if o["result"] != "ok"]
+        return code, outcomes, "\n".join(lines)
 
     def test_profiles(self) -> None:
         for profile, subchannels in PROFILES.items():
@@ -138,7 +139,7 @@ class VmbusUserCheck(harness.Case):
     def test_silent_host(self) -> None:
         code, output = self.fake_host(b"")
         self.assertEqual(code, 1, output)
-        self.assertIn("FAIL control.version            VERSION_RESPONSE: did not come within 200 ms", output)
+        self.assertRegex(output, "^FAIL control.version +VERSION_RESPONSE: did not come within 200 ms")
         self.assertEqual(output.count("FAIL"), 1, output)
 
     def test_wrong_messages(self) -> None:
@@ -154,7 +155,8 @@ class VmbusUserCheck(harness.Case):
             self.assertIn(text, output.splitlines()[0])
 
     def test_usage(self) -> None:
-        for arguments in ([], ["--timeout", "0", "x"], ["--only", "nothing", "x"], ["--what"], ["a", "b"], ["/nowhere/socket"]):
+        for arguments in ([], ["--timeout", "0", "x"], ["--only", "nothing", "x"], ["--what"], ["a", "b"],
+                          ["/nowhere/socket"]):
             code, output = check(*arguments)
             self.assertEqual(code, 2, f"{arguments}: {output}")
             self.assertTrue(output)
