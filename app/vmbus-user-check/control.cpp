@@ -23,12 +23,15 @@ void version(Run& run)
 	run.said = "VERSION_RESPONSE: accepted version 1";
 }
 
-/* An answered question first: a host that is busy closes, too, and would look right. */
+/* A version that no host has leaves the connection undecided. But it was answered: a host that is
+ * busy would close, too, and look right. */
+constexpr uint32_t kNoVersion = 0x7fffffff;
+
 std::unique_ptr<Wire> undecided(Run& run)
 {
-	Guest guest(run);
-	guest.unload();
-	return std::make_unique<Wire>(std::move(guest.wire()));
+	std::unique_ptr<Wire> wire;
+	first_contact(run, kNoVersion, wire);
+	return wire;
 }
 
 void magic(Run& run)
@@ -41,13 +44,12 @@ void magic(Run& run)
 
 void refusal(Run& run)
 {
-	auto wire = undecided(run);
-	wire->send(vu::Type::kInitiateContact, vu::InitiateContact{{}, vu::kMagic, 0x7fffffff});
-	auto answer = wire->expect<vu::VersionResponse>(vu::Type::kVersionResponse);
+	std::unique_ptr<Wire> wire;
+	auto answer = first_contact(run, kNoVersion, wire);
 	require(answer.accepted == 0,
 		format("VERSION_RESPONSE: accepted %u for version 0x7fffffff, must be 0",
 		       answer.accepted));
-	require(answer.version >= 1 && answer.version < 0x7fffffff,
+	require(answer.version >= 1 && answer.version < kNoVersion,
 		format("VERSION_RESPONSE: version %u, must be the host's newest", answer.version));
 	const uint32_t newest = answer.version;
 	wire->send(vu::Type::kInitiateContact, vu::InitiateContact{{}, vu::kMagic, newest});
@@ -274,10 +276,10 @@ void reconnect(Run& run)
 const std::vector<Check> kControlChecks = {
 	{"control.version", kResponse, nullptr, "version 1 is accepted", version},
 	{"control.refusal", kResponse, "control.version", "an unknown version is refused", refusal},
-	{"control.magic", kContact, "control.version", "a wrong magic ends the connection", magic},
+	{"control.magic", kContact, "control.refusal", "a wrong magic ends the connection", magic},
 	{"control.contact-twice", kContact, "control.version",
 	 "a second INITIATE_CONTACT ends the connection", contact_twice},
-	{"control.before-version", kErrors, "control.version",
+	{"control.before-version", kErrors, "control.refusal",
 	 "any message before the version ends the connection", before_version},
 	{"control.malformed", kErrors, "control.version", "datagrams of wrong size", malformed},
 	{"control.unknown-type", kErrors, "control.version",

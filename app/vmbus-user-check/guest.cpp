@@ -15,6 +15,16 @@ namespace {
 
 constexpr const char* kMemResult = "MEM_RESULT (0x1003)";
 
+void accepted(const vu::VersionResponse& answer)
+{
+	require(answer.accepted == 1,
+		format("VERSION_RESPONSE: accepted %u for version 1, must be 1", answer.accepted),
+		"VERSION_RESPONSE (15)");
+	require(answer.version == 1,
+		format("VERSION_RESPONSE: version %u, must be the 1 asked for", answer.version),
+		"VERSION_RESPONSE (15)");
+}
+
 } // namespace
 
 File make_memory(uint64_t size)
@@ -33,26 +43,17 @@ File make_eventfd()
 	return file;
 }
 
-Guest::Guest(Run& run)
+vu::VersionResponse first_contact(Run& run, uint32_t version, std::unique_ptr<Wire>& wire)
 {
 	const auto until =
 		std::chrono::steady_clock::now() + std::chrono::milliseconds(run.timeout_ms);
 	for (;;) {
-		wire_ = std::make_unique<Wire>(run.path, run.timeout_ms);
-		wire_->send(vu::Type::kInitiateContact,
-			    vu::InitiateContact{{}, vu::kMagic, vu::kVersion});
+		wire = std::make_unique<Wire>(run.path, run.timeout_ms);
+		wire->send(vu::Type::kInitiateContact,
+			   vu::InitiateContact{{}, vu::kMagic, version});
 		vu::VersionResponse answer;
-		if (wire_->answered(answer)) {
-			require(answer.accepted == 1,
-				format("VERSION_RESPONSE: accepted %u for version 1, must be 1",
-				       answer.accepted),
-				"VERSION_RESPONSE (15)");
-			require(answer.version == 1,
-				format("VERSION_RESPONSE: version %u, must be the 1 asked for",
-				       answer.version),
-				"VERSION_RESPONSE (15)");
-			return;
-		}
+		if (wire->answered(answer))
+			return answer;
 		require(std::chrono::steady_clock::now() < until,
 			format("VERSION_RESPONSE: did not come, the host closes every connection "
 			       "for %d ms",
@@ -60,6 +61,11 @@ Guest::Guest(Run& run)
 			"VERSION_RESPONSE (15)");
 		std::this_thread::sleep_for(std::chrono::milliseconds(2));
 	}
+}
+
+Guest::Guest(Run& run)
+{
+	accepted(first_contact(run, vu::kVersion, wire_));
 }
 
 Guest::~Guest()
@@ -71,11 +77,7 @@ Guest::~Guest()
 void Guest::contact()
 {
 	wire_->send(vu::Type::kInitiateContact, vu::InitiateContact{{}, vu::kMagic, vu::kVersion});
-	const auto answer = wire_->expect<vu::VersionResponse>(vu::Type::kVersionResponse);
-	require(answer.accepted == 1 && answer.version == 1,
-		format("VERSION_RESPONSE: accepted %u, version %u, must be 1 and 1",
-		       answer.accepted, answer.version),
-		"VERSION_RESPONSE (15)");
+	accepted(wire_->expect<vu::VersionResponse>(vu::Type::kVersionResponse));
 }
 
 void Guest::add_memory()

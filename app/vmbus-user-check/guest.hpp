@@ -22,10 +22,13 @@ inline constexpr uint64_t kMemorySize = 8u << 20;
 File make_memory(uint64_t size);
 File make_eventfd();
 
+/** Connects and asks for a version. A host that closes, as it still has the guest of the check
+ *  before, is tried again until the time limit. */
+vu::VersionResponse first_contact(Run& run, uint32_t version, std::unique_ptr<Wire>& wire);
+
 class Guest {
       public:
-	/** Connects and agrees on version 1. A host that still has a guest before us, such as the
-	 *  one of the check before, is tried again until the time limit. */
+	/** Connects and agrees on version 1. */
 	explicit Guest(Run& run);
 	~Guest();
 	Guest(const Guest&) = delete;

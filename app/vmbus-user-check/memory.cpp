@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /** Checks of the memory table and of GPADLs. */
-#include <unistd.h>
-
 #include "guest.hpp"
 
 namespace check {
