@@ -145,7 +145,7 @@ void receive(Run& run)
 	set_filter(session, rndis::kFilterPromiscuous | rndis::kFilterBroadcast |
 				    rndis::kFilterDirected | rndis::kFilterAllMulticast);
 	session.transmitted(session.transmit(3));
-	while (session.frames_received < 100 && session.take_one(kQuietMs))
+	for (int n = 0; n < 100 && session.take_one(kQuietMs); n++)
 		;
 	set_filter(session, 0);
 	if (session.frames_received == 0)

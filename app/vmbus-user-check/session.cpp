@@ -42,7 +42,7 @@ uint64_t Session::send(const nvsp::Message& message, bool wants_completion)
 	channel.write(vmbus::PacketType::kInband, wants_completion, id, nullptr, 0, &message,
 		      nvsp::message_size(version));
 	if (wants_completion)
-		open_[id] = true;
+		open_.insert(id);
 	channel.publish();
 	return id;
 }
@@ -81,7 +81,8 @@ Packet Session::completion(uint64_t id, const char* what)
 {
 	const auto until = Clock::now() + std::chrono::milliseconds(timeout());
 	while (done_.count(id) == 0)
-		require(take_one(left_until(until)) || done_.count(id) != 0,
+		require((take_one(left_until(until)) && Clock::now() < until) ||
+				done_.count(id) != 0,
 			format("%s: no completion of it within %d ms", what, timeout()),
 			kNvspSection);
 	return std::move(done_.extract(id).mapped());
@@ -227,7 +228,7 @@ uint64_t Session::gpa_packet(const std::vector<uint8_t>& message, uint32_t chann
 	const uint64_t id = next_id_++;
 	on.write(vmbus::PacketType::kGpaDirect, true, id, &head, sizeof(head), &m,
 		 nvsp::message_size(version));
-	open_[id] = true;
+	open_.insert(id);
 	return id;
 }
 

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 
 #include "netvsc/nvsp.hpp"
 #include "netvsc/rndis.hpp"
@@ -53,7 +54,8 @@ class Session {
 	uint32_t set(uint32_t oid, const void* info, size_t size);
 	void halt();
 
-	/** Sends frames by GPA-direct packets in one batch, each with this many bytes. */
+	/** Sends frames by GPA-direct packets in one batch.
+	 *  @param room_for_signal pending_send_size of the guest → host ring */
 	std::vector<uint64_t> transmit(uint32_t count, Channel* on = nullptr,
 				       uint64_t room_for_signal = 0);
 	/** Waits until each of them was completed with success. */
@@ -80,7 +82,7 @@ class Session {
 	void took_transfer_pages(const Packet& packet, Channel& on);
 	void took_rndis(const uint8_t* at, uint32_t size);
 
-	std::map<uint64_t, bool> open_;	  /* transactions under way */
+	std::set<uint64_t> open_;	  /* transactions under way */
 	std::map<uint64_t, Packet> done_; /* completions that nobody has waited for yet */
 	uint64_t next_id_ = 0x1000;
 	uint32_t next_request_ = 1;

@@ -30,7 +30,8 @@ std::vector<uint8_t> Session::request(std::vector<uint8_t> message, const char* 
 	while (answers.empty()) {
 		const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
 			until - std::chrono::steady_clock::now());
-		require(take_one(std::max(0, int(left.count()))) || !answers.empty(),
+		require((take_one(std::max(0, int(left.count()))) && left.count() > 0) ||
+				!answers.empty(),
 			format("%s: completed, but not answered within %d ms", name, timeout()),
 			kRndisSection);
 	}
@@ -187,7 +188,9 @@ void Session::transmitted(const std::vector<uint64_t>& ids, Channel* on)
 		while (done_.count(id) == 0) {
 			const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
 				until - std::chrono::steady_clock::now());
-			require(take_one(std::max(0, int(left.count())), on) || done_.count(id),
+			require((take_one(std::max(0, int(left.count())), on) &&
+				 left.count() > 0) ||
+					done_.count(id) != 0,
 				format("SEND_RNDIS_PKT: a frame was not completed within %d ms",
 				       timeout()),
 				kNvspSection);

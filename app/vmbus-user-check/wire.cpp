@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "wire.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstdarg>
@@ -257,7 +258,7 @@ std::vector<uint8_t> Wire::expect_raw(vu::Type type)
 		memcpy(&header, message.data(), sizeof(header));
 		if (header.type == type)
 			return message;
-		require(put_aside(message),
+		require(put_aside(message) && left.count() > 0,
 			format("%s came where %s must come", type_name(header.type).c_str(),
 			       type_name(type).c_str()),
 			form_of(type)->section);
@@ -301,12 +302,15 @@ bool Wire::more_events(int timeout_ms)
 
 void Wire::expect_end(const std::string& after)
 {
+	const auto until = Clock::now() + std::chrono::milliseconds(timeout_ms_);
 	std::vector<uint8_t> message;
 	for (;;) {
-		const Got got = receive(message, timeout_ms_);
+		const auto left =
+			std::chrono::duration_cast<std::chrono::milliseconds>(until - Clock::now());
+		const Got got = receive(message, std::max(0, int(left.count())));
 		if (got == Got::kEnd)
 			return;
-		require(got == Got::kMessage,
+		require(got == Got::kMessage && left.count() > 0,
 			format("the connection is still open %d ms after %s, must have ended",
 			       timeout_ms_, after.c_str()));
 		vu::Header header;
