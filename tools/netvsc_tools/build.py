@@ -29,7 +29,7 @@ def _step(command: Sequence[str], log: Path, what: str, timeout: float) -> str:
     return process.text
 
 
-def build(folder: Path, options: Sequence[str] = (), targets: Sequence[str] = ()) -> None:
+def build(folder: Path, options: Sequence[str] = (), targets: Sequence[str] = (), source: Path = machine.ROOT) -> None:
     """Builds everything, or some targets, in a folder; configures it first if it is not yet."""
     logs = folder / "logs"
     if not (folder / "build.ninja").is_file():
@@ -37,7 +37,7 @@ def build(folder: Path, options: Sequence[str] = (), targets: Sequence[str] = ()
         # A folder whose configuration failed half-way is begun anew.
         for part in ("meson-private", "meson-info", "meson-logs"):
             shutil.rmtree(folder / part, ignore_errors=True)
-        _step(["meson", "setup", str(folder), str(machine.ROOT), *options], logs / "setup.log", "configuring", 300)
+        _step(["meson", "setup", str(folder), str(source), *options], logs / "setup.log", "configuring", 300)
     say(f"building {folder.name}/")
     text = _step(["meson", "compile", "-C", str(folder), *targets], logs / "build.log", "building", 1800)
     done = re.findall(r"^\[(\d+)/(\d+)\]", text, re.MULTILINE)
