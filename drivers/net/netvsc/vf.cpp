@@ -109,11 +109,10 @@ bool Vf::claim(uint16_t id)
 {
 	std::lock_guard lock(claim_lock_);
 	const rte_eth_dev& dev = rte_eth_devices[id];
-	rte_eth_dev_owner now{};
 	if (id_ != kNone || dev.dev_ops == &kOps || dev.data->dev_started != 0 ||
 	    dev.data->mac_addrs == nullptr ||
 	    !rte_is_same_ether_addr(dev.data->mac_addrs, &port_.mac) ||
-	    rte_eth_dev_owner_get(id, &now) != 0 || now.id != RTE_ETH_DEV_NO_OWNER ||
+	    dev.data->owner.id != RTE_ETH_DEV_NO_OWNER || /* from 23.11 ethdev tells later only */
 	    rte_eth_dev_owner_set(id, &owner_) != 0)
 		return false;
 	id_ = id;
