@@ -245,7 +245,7 @@ void Nic::nvsp_revoke(Channel& channel, const nvsp::Message& message, bool recei
 		if (!receive_buffer_.attached() || message.revoke.id != receive_buffer_id_)
 			return violation(channel, "revokes a receive buffer that is not there");
 		/* Frames that were announced stay announced: the guest must not complete them
-		 * afterwards. */
+		 * afterwards, as far as the order of one ring goes. */
 		forget_frames();
 		receive_buffer_.detach();
 		receive_gpadl_ = 0;

@@ -33,6 +33,10 @@ void Nic::handle_rx_completion(Channel& channel, const Packet& packet)
 	uint64_t id = packet.descriptor.transaction_id;
 	if (channel.index == 0 && completes_vf_message(id))
 		return;
+	/* The rings have no common order: what the guest completed on a subchannel before it revoked
+	 * the buffer on the primary may be seen after that. */
+	if (channel.index != 0 && !receive_buffer_.attached())
+		return;
 	bool good = id < kControlIds ? channel.index == 0 && receive_buffer_.complete_control(id)
 				     : receive_buffer_.complete(id, channel.index);
 	if (!good)

@@ -90,7 +90,7 @@ class Uio(harness.Case):
             done = subprocess.run([TOOL, *arguments], text=True, capture_output=True, check=False)
             return done.returncode, done.stderr
 
-        self.assertEqual(fails("--", "true")[0], 2)
+        self.assertEqual(fails("--nic", "endpoint=null")[0], 2)
         self.assertEqual(fails("--kernel=3.0", "--nic", "endpoint=null", "--", "true")[0], 2)
         self.assertEqual(fails("--nic", "endpoint=null", "--", "/no/such/program")[0], 127)
         self.assertEqual(fails("--nic", "endpoint=null", "--", "sh", "-c", "exit 7")[0], 7)
