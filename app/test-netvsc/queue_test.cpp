@@ -45,7 +45,7 @@ TEST_F(Queues, SixtyFour)
 	expect_all_transmit(port, 64);
 	EXPECT_EQ(host.stats().protocol_errors, 0u) << host.stats().last_error;
 	EXPECT_EQ(port.stats().opackets, 64u);
-	EXPECT_EQ(port.stats().q_opackets[5], 1u);
+	EXPECT_EQ(port.xstat("tx_q5_packets"), 1u);
 	/* One more than the host has is refused. */
 	port.stop();
 	rte_eth_conf conf{};

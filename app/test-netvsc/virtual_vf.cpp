@@ -175,7 +175,7 @@ struct VirtualVfDriver {
 		return 0;
 	}
 
-	static int stats_get(rte_eth_dev* dev, rte_eth_stats* stats)
+	static int stats_get(rte_eth_dev* dev, rte_eth_stats* stats, queue_stats_t*)
 	{
 		const VirtualVf::Seen& seen = of(dev).seen;
 		stats->ipackets = seen.received;
@@ -250,7 +250,7 @@ struct VirtualVfDriver {
 		ops.vlan_offload_set = vlan_set;
 		ops.rss_hash_update = hash_update;
 		ops.reta_update = reta_update;
-		ops.stats_get = stats_get;
+		set_stats_get<stats_get>(ops);
 		return ops;
 	}
 

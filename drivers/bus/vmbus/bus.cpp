@@ -73,14 +73,10 @@ static constexpr rte_bus make_bus()
 {
 	rte_bus bus{};
 	bus.scan = scan;
-	bus.probe = real::probe;
-	bus.find_device = real::find;
-	bus.plug = real::plug;
-	bus.unplug = real::unplug;
 	bus.parse = parse;
 	bus.get_iommu_class = iommu_class;
 	bus.sigbus_handler = real::repair; /* after rte_dev_hotplug_handle_enable() */
-	bus.cleanup = cleanup;
+	set_bus_operations<real::probe, real::find, real::plug, real::unplug, cleanup>(bus);
 	return bus;
 }
 
@@ -103,6 +99,7 @@ static int scan()
 		rte_bus_unregister(other);
 		VMBUS_LOG(NOTICE, "this driver takes the vmbus bus over from DPDK's own");
 	}
+	add_bus_driver(vmbus_bus, "net_netvsc");
 	real::scan(vmbus_bus);
 	return 0;
 }

@@ -117,13 +117,14 @@ int fw_version_get(rte_eth_dev* dev, char* text, size_t size)
 	return size < needed ? static_cast<int>(needed) : 0;
 }
 
-const uint32_t* supported_ptypes_get(rte_eth_dev*)
+const uint32_t* supported_ptypes_get(rte_eth_dev*, size_t* count)
 {
 	static constexpr uint32_t kTypes[] = {
 		RTE_PTYPE_L2_ETHER,    RTE_PTYPE_L2_ETHER_VLAN, RTE_PTYPE_L2_ETHER_QINQ,
 		RTE_PTYPE_L3_IPV4,     RTE_PTYPE_L3_IPV4_EXT,	RTE_PTYPE_L3_IPV6,
 		RTE_PTYPE_L3_IPV6_EXT, RTE_PTYPE_L4_TCP,	RTE_PTYPE_L4_UDP,
 		RTE_PTYPE_L4_SCTP,     RTE_PTYPE_L4_FRAG,	RTE_PTYPE_UNKNOWN};
+	*count = std::size(kTypes) - 1; /* without the last, by which older versions find the end */
 	return kTypes;
 }
 

@@ -211,7 +211,8 @@ int mtu_set(rte_eth_dev* dev, uint16_t mtu);
 int mac_addr_set(rte_eth_dev* dev, rte_ether_addr* mac);
 std::string version_text(const HostInfo& host);
 int fw_version_get(rte_eth_dev* dev, char* text, size_t size);
-const uint32_t* supported_ptypes_get(rte_eth_dev* dev);
+/** @param count of them */
+const uint32_t* supported_ptypes_get(rte_eth_dev* dev, size_t* count);
 int ptypes_set(rte_eth_dev* dev, uint32_t mask);
 int link_update(rte_eth_dev* dev, int wait);
 /** Tells the host which frames to pass, by the port's modes. */
@@ -246,7 +247,8 @@ void telemetry_add(Port& port);
 void telemetry_remove(Port& port);
 
 /* stats.cpp */
-int stats_get(rte_eth_dev* dev, rte_eth_stats* stats);
+/** @param queues may be null */
+int stats_get(rte_eth_dev* dev, rte_eth_stats* stats, queue_stats_t* queues);
 int stats_reset(rte_eth_dev* dev);
 int xstats_get(rte_eth_dev* dev, rte_eth_xstat* out, unsigned int n);
 int xstats_get_names(rte_eth_dev* dev, rte_eth_xstat_name* out, unsigned int n);
@@ -267,10 +269,10 @@ constexpr eth_dev_ops query_ops()
 	ops.txq_info_get = txq_info_get;
 	ops.rx_burst_mode_get = rx_burst_mode_get;
 	ops.tx_burst_mode_get = tx_burst_mode_get;
-	ops.dev_supported_ptypes_get = supported_ptypes_get;
+	set_ptypes_get<supported_ptypes_get>(ops);
 	ops.rss_hash_conf_get = rss_hash_conf_get;
 	ops.reta_query = reta_query;
-	ops.stats_get = stats_get;
+	set_stats_get<stats_get>(ops);
 	ops.stats_reset = stats_reset;
 	ops.xstats_get = xstats_get;
 	ops.xstats_get_names = xstats_get_names;

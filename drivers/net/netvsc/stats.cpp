@@ -83,7 +83,7 @@ static VfCounts vf_counts(const rte_eth_dev* dev)
 	return shared_of(dev).vf;
 }
 
-int stats_get(rte_eth_dev* dev, rte_eth_stats* stats)
+int stats_get(rte_eth_dev* dev, rte_eth_stats* stats, queue_stats_t* queues)
 {
 	for (uint16_t i = 0; i < dev->data->nb_rx_queues; i++) {
 		const RxQueue* q = &shared_of(dev).rx[i];
@@ -98,10 +98,10 @@ int stats_get(rte_eth_dev* dev, rte_eth_stats* stats)
 		stats->ierrors += s.errors - q->base.errors + too_long;
 		stats->imissed += s.missed - q->base.missed;
 		stats->rx_nombuf += q->no_mbuf - q->no_mbuf_base;
-		if (i < RTE_ETHDEV_QUEUE_STAT_CNTRS) {
-			stats->q_ipackets[i] = packets;
-			stats->q_ibytes[i] = s.bytes - q->base.bytes;
-			stats->q_errors[i] = s.errors - q->base.errors + too_long;
+		if (queues != nullptr && i < RTE_ETHDEV_QUEUE_STAT_CNTRS) {
+			queues->q_ipackets[i] = packets;
+			queues->q_ibytes[i] = s.bytes - q->base.bytes;
+			queues->q_errors[i] = s.errors - q->base.errors + too_long;
 		}
 	}
 	for (uint16_t i = 0; i < dev->data->nb_tx_queues; i++) {
@@ -112,9 +112,9 @@ int stats_get(rte_eth_dev* dev, rte_eth_stats* stats)
 		stats->opackets += s.frames - q->base.frames;
 		stats->obytes += s.bytes - q->base.bytes;
 		stats->oerrors += s.errors - q->base.errors + q->dropped - q->dropped_base;
-		if (i < RTE_ETHDEV_QUEUE_STAT_CNTRS) {
-			stats->q_opackets[i] = s.frames - q->base.frames;
-			stats->q_obytes[i] = s.bytes - q->base.bytes;
+		if (queues != nullptr && i < RTE_ETHDEV_QUEUE_STAT_CNTRS) {
+			queues->q_opackets[i] = s.frames - q->base.frames;
+			queues->q_obytes[i] = s.bytes - q->base.bytes;
 		}
 	}
 	const VfCounts vf = vf_counts(dev);
