@@ -281,8 +281,8 @@ TEST_F(Vfs, StatisticsAreOfBothAndAreKept)
 		EXPECT_EQ(s.opackets, 20 * (nic + by_vf));
 		EXPECT_EQ(s.ibytes, bytes * (nic + by_vf));
 		EXPECT_EQ(s.obytes, bytes * (nic + by_vf));
-		EXPECT_EQ(s.q_ipackets[0], s.ipackets);
-		EXPECT_EQ(s.q_opackets[0], s.opackets);
+		EXPECT_EQ(net.port.xstat("rx_q0_packets"), s.ipackets);
+		EXPECT_EQ(net.port.xstat("tx_q0_packets"), s.opackets);
 		EXPECT_EQ(net.port.xstat("vf_rx_packets"), 20 * by_vf);
 		EXPECT_EQ(net.port.xstat("vf_tx_packets"), 20 * by_vf);
 		EXPECT_EQ(net.port.xstat("vf_rx_bytes"), bytes * by_vf);
