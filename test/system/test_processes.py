@@ -10,7 +10,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Callable
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
 from netvsc_tools import harness, machine, pcap  # noqa: E402
@@ -45,12 +44,6 @@ class Processes(harness.Case):
                      self.log(program), env=sanitizer_env()) as process:
             self.assertEqual(process.wait(60), 0, f"{program}'s exit code, see {process.log}")
             return process.text
-
-    def eventually(self, what: str, condition: Callable[[], bool], timeout: float = 30) -> None:
-        deadline = time.monotonic() + timeout
-        while not condition():
-            self.assertLess(time.monotonic(), deadline, what)
-            time.sleep(0.1)
 
     def own(self, text: str) -> int:
         """Of testpmd's forwarding statistics, what went through its own queues; the rest is of the port."""

@@ -5,7 +5,6 @@ import re
 import sys
 import time
 from pathlib import Path
-from typing import Callable
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
 from netvsc_tools import harness, machine  # noqa: E402
@@ -31,12 +30,6 @@ class Vf(harness.Case):
 
     def xstats(self, pmd: Testpmd) -> dict[str, int]:
         return {key: int(value) for key, value in re.findall(r"^(\w+): (\d+)", pmd.command("show port xstats 0"), re.M)}
-
-    def eventually(self, what: str, condition: Callable[[], bool], timeout: float = 20) -> None:
-        deadline = time.monotonic() + timeout
-        while not condition():
-            self.assertLess(time.monotonic(), deadline, what)
-            time.sleep(0.1)
 
     def goes_by(self, pmd: Testpmd, vf: bool) -> None:
         """Frames travel both ways, all of them by the VF or none, as soon as the path was changed."""

@@ -11,7 +11,7 @@ import traceback
 import unittest
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Iterator
+from typing import Any, Callable, Iterator
 
 from . import machine
 from .process import Process, ProcessError, end_on_signals
@@ -27,6 +27,13 @@ class Case(unittest.TestCase):
     def log(self, name: str = "testpmd") -> Path:
         """A log file for a process of this case."""
         return machine.LOGS / f"{self.id().split('.', 1)[-1]}.{name}.log"
+
+    def eventually(self, what: str, condition: Callable[[], bool], timeout: float = 30) -> None:
+        """Waits for a condition. what: to say if it does not come true"""
+        deadline = time.monotonic() + timeout
+        while not condition():
+            self.assertLess(time.monotonic(), deadline, what)
+            time.sleep(0.1)
 
     def need(self, *reasons: str) -> None:
         """Skips the case where one of the reasons is not empty."""

@@ -171,6 +171,8 @@ def main() -> int:
     for program in cpp:
         if no_dpdk and program.name.startswith("scenario-"):
             report.skip(program, no_dpdk)
+        elif options.sanitize and program.name.startswith("scenario-uio"):
+            report.skip(program, "not yet with a sanitizer's library, which must be loaded before tools/uio-host's")
         elif machine.no_hugepages() and program.name.startswith("scenario-uio"):
             report.skip(program, machine.no_hugepages())
         else:
