@@ -17,7 +17,7 @@ Times rte_eth_rx_burst() and rte_eth_tx_burst() of a driver against the emulated
 only in between. Under tools/uio-host the devices are those of uio_hv_generic, else vdevs.
 
   --plugin FILE     the driver; without it the one that DPDK has loaded by itself
-  --group NAME      which cases: copy (default), external, ports8, ports64
+  --group NAME      which cases: copy (default), external, queues4, queues16, ports8, ports32
   --case PATTERN    only those, e.g. 'rx/64*'; may be repeated
   --list            name the cases of the group and end
   --samples N       of each case (30)

@@ -41,7 +41,6 @@ class Measurement {
 			if (result_.error.empty())
 				result_.error = rig_.complaints();
 		}
-		rig_.stop();
 		return std::move(result_);
 	}
 

@@ -131,11 +131,14 @@ std::string Rig::driver_name() const
 	return rte_eth_dev_info_get(0, &info) == 0 ? info.driver_name : "";
 }
 
-std::string Rig::configure(const Case& c)
+static uint32_t mtu_of(const Case& c)
 {
-	host_.start();
-	paths_.clear();
-	ports_ = c.ports;
+	return c.size > RTE_ETHER_MAX_LEN && c.offload != Offload::kTso ? c.size - RTE_ETHER_HDR_LEN
+									: RTE_ETHER_MTU;
+}
+
+std::string Rig::configure_port(const Case& c, uint16_t port)
+{
 	rte_eth_conf conf{};
 	conf.rxmode.offloads =
 		offloads_of(c, RTE_ETH_RX_OFFLOAD_CHECKSUM, RTE_ETH_RX_OFFLOAD_VLAN_STRIP);
@@ -149,53 +152,54 @@ std::string Rig::configure(const Case& c)
 					RTE_ETH_TX_OFFLOAD_IPV4_CKSUM;
 	if (c.chained)
 		conf.rxmode.offloads |= RTE_ETH_RX_OFFLOAD_SCATTER;
+	rte_eth_dev_info info{};
+	rte_eth_dev_info_get(port, &info);
+	if ((conf.rxmode.offloads & ~info.rx_offload_capa) != 0 ||
+	    (conf.txmode.offloads & ~info.tx_offload_capa) != 0)
+		return "the driver has no such offload";
 	if (c.queues > 1) {
 		conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
-		conf.rx_adv_conf.rss_conf.rss_hf = RTE_ETH_RSS_NONFRAG_IPV4_UDP | RTE_ETH_RSS_IPV4;
+		conf.rx_adv_conf.rss_conf.rss_hf = RTE_ETH_RSS_IPV4 & info.flow_type_rss_offloads;
 	}
-	const uint32_t mtu = c.size > RTE_ETHER_MAX_LEN && c.offload != Offload::kTso
-				     ? c.size - RTE_ETHER_HDR_LEN
-				     : RTE_ETHER_MTU + RTE_VLAN_HLEN;
-	for (uint16_t port = 0; port < c.ports; port++) {
-		rte_eth_dev_info info{};
-		rte_eth_dev_info_get(port, &info);
-		rte_eth_conf own = conf;
-		own.rx_adv_conf.rss_conf.rss_hf &= info.flow_type_rss_offloads;
-		if ((conf.rxmode.offloads & ~info.rx_offload_capa) != 0 ||
-		    (conf.txmode.offloads & ~info.tx_offload_capa) != 0)
-			return "the driver has no such offload";
-		if (c.chained && c.size > kRoom &&
-		    (info.rx_offload_capa & RTE_ETH_RX_OFFLOAD_SCATTER) == 0)
-			return "the driver has no scattered receiving";
-		if (own.rx_adv_conf.rss_conf.rss_hf == 0 && c.queues > 1)
-			return "the driver has no RSS";
-		const auto queues = static_cast<uint16_t>(c.queues);
-		if (int rc = rte_eth_dev_configure(port, queues, queues, &own))
-			return "configure: " + std::string(rte_strerror(-rc));
-		if (mtu > RTE_ETHER_MTU + RTE_VLAN_HLEN)
-			if (int rc = rte_eth_dev_set_mtu(port, static_cast<uint16_t>(mtu)))
-				return "MTU " + std::to_string(mtu) + ": " + rte_strerror(-rc);
-		for (uint16_t queue = 0; queue < queues; queue++) {
-			if (int rc = rte_eth_tx_queue_setup(port, queue, kDescriptors, 0, nullptr))
-				return "transmit queue: " + std::string(rte_strerror(-rc));
-			if (int rc = rte_eth_rx_queue_setup(port, queue, kDescriptors, 0, nullptr,
-							    pool_))
-				return "receive queue: " + std::string(rte_strerror(-rc));
-			paths_.push_back({port, queue});
-		}
-		if (int rc = rte_eth_dev_start(port))
-			return "start: " + std::string(rte_strerror(-rc));
-		rte_eth_promiscuous_enable(port);
+	const auto queues = static_cast<uint16_t>(c.queues);
+	if (int rc = rte_eth_dev_configure(port, queues, queues, &conf))
+		return "configure: " + std::string(rte_strerror(-rc));
+	if (int rc = rte_eth_dev_set_mtu(port, static_cast<uint16_t>(mtu_of(c)));
+	    rc != 0 && mtu_of(c) != RTE_ETHER_MTU)
+		return "MTU: " + std::string(rte_strerror(-rc));
+	for (uint16_t queue = 0; queue < queues; queue++) {
+		if (int rc = rte_eth_tx_queue_setup(port, queue, kDescriptors, 0, nullptr))
+			return "transmit queue: " + std::string(rte_strerror(-rc));
+		if (int rc = rte_eth_rx_queue_setup(port, queue, kDescriptors, 0, nullptr, pool_))
+			return "receive queue: " + std::string(rte_strerror(-rc));
+		paths_.push_back({port, queue});
 	}
-	host_.stop();
+	if (int rc = rte_eth_dev_start(port))
+		return "start: " + std::string(rte_strerror(-rc));
+	rte_eth_promiscuous_enable(port);
 	return {};
 }
 
-void Rig::stop()
+std::string Rig::configure(const Case& c)
 {
+	const std::string wanted = std::to_string(c.ports) + "," + std::to_string(c.queues) + "," +
+				   std::to_string(mtu_of(c)) + "," +
+				   std::to_string(static_cast<int>(c.offload)) +
+				   (c.chained ? ",scatter" : "") + (c.segments > 1 ? ",chain" : "");
+	if (wanted == configured_)
+		return {};
 	host_.start();
 	for (uint16_t port = 0; port < ports_; port++)
 		rte_eth_dev_stop(port);
+	configured_.clear();
+	paths_.clear();
+	std::string wrong;
+	for (ports_ = 0; ports_ < c.ports && wrong.empty(); ports_++)
+		wrong = configure_port(c, static_cast<uint16_t>(ports_));
+	host_.stop();
+	if (wrong.empty())
+		configured_ = wanted;
+	return wrong;
 }
 
 void Rig::step()

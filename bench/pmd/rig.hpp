@@ -39,13 +39,15 @@ class Rig {
 	explicit Rig(const RigOptions& options);
 	~Rig();
 
-	/** Configures and starts what the case uses. @return empty, or why the driver cannot */
+	/**
+	 * Configures and starts what the case uses, where it is not so already: DPDK's own driver
+	 * asks for channels once. The host is to be stepped then.
+	 * @return empty, or why the driver cannot
+	 */
 	std::string configure(const Case& c);
-	/** Stops the ports. */
-	void stop();
 
 	/**
-	 * Source ports of flows by queue, `each` for every queue of every port, found by trying.
+	 * Flows by queue, `each` for every queue of every port, found by trying.
 	 * @return empty, or what was wrong
 	 */
 	std::string learn(const Case& c, uint32_t each, std::vector<std::vector<uint16_t>>& flows);
@@ -64,6 +66,7 @@ class Rig {
 
       private:
 	void start_eal(const RigOptions& options);
+	std::string configure_port(const Case& c, uint16_t port);
 
 	netvsp::Host host_;
 	std::string socket_;
@@ -72,7 +75,8 @@ class Rig {
 	std::vector<uint16_t> port_of_; /* port number by NIC */
 	rte_mempool* pool_ = nullptr;
 	std::vector<Path> paths_;
-	uint32_t ports_ = 0;
+	uint32_t ports_ = 0;	 /* that are started */
+	std::string configured_; /* what configure() did last */
 };
 
 } // namespace bench

@@ -19,6 +19,7 @@ constexpr uint32_t kUdpEnd = kL4 + sizeof(rte_udp_hdr);
 constexpr uint32_t kTcpEnd = kL4 + sizeof(rte_tcp_hdr);
 constexpr uint16_t kTag = 0x6123; /* priority 3, VLAN 0x123 */
 constexpr uint16_t kMss = 1448;
+constexpr uint16_t kPort = 1024;
 
 uint32_t size_of(uint32_t size, uint32_t i)
 {
@@ -41,7 +42,7 @@ Bytes make(uint32_t number, uint32_t size, uint16_t flow, bool tcp)
 	ip->total_length = rte_cpu_to_be_16(static_cast<uint16_t>(size - kEthernet));
 	ip->time_to_live = 64;
 	ip->next_proto_id = tcp ? IPPROTO_TCP : IPPROTO_UDP;
-	ip->src_addr = rte_cpu_to_be_32(RTE_IPV4(10, 0, 0, 1));
+	ip->src_addr = rte_cpu_to_be_32(RTE_IPV4(10, 1, 0, 0) | flow);
 	ip->dst_addr = rte_cpu_to_be_32(RTE_IPV4(10, 0, 0, 2));
 	const uint32_t payload = tcp ? kTcpEnd : kUdpEnd;
 	std::memcpy(&frame[payload], &number, 4);
@@ -50,14 +51,14 @@ Bytes make(uint32_t number, uint32_t size, uint16_t flow, bool tcp)
 	ip->hdr_checksum = rte_ipv4_cksum(ip);
 	if (tcp) {
 		auto* header = reinterpret_cast<rte_tcp_hdr*>(&frame[kL4]);
-		header->src_port = rte_cpu_to_be_16(flow);
+		header->src_port = rte_cpu_to_be_16(kPort);
 		header->dst_port = rte_cpu_to_be_16(9);
 		header->data_off = 5 << 4;
 		header->tcp_flags = RTE_TCP_ACK_FLAG;
 		header->rx_win = 0xffff;
 	} else {
 		auto* header = reinterpret_cast<rte_udp_hdr*>(&frame[kL4]);
-		header->src_port = rte_cpu_to_be_16(flow);
+		header->src_port = rte_cpu_to_be_16(kPort);
 		header->dst_port = rte_cpu_to_be_16(9);
 		header->dgram_len = rte_cpu_to_be_16(static_cast<uint16_t>(size - kL4));
 		header->dgram_cksum = rte_ipv4_udptcp_cksum(ip, header);

@@ -19,7 +19,8 @@ using Bytes = std::vector<uint8_t>;
 
 class Traffic {
       public:
-	/** @param flows by number of the frame: its UDP source port */
+	/** @param flows by number of the frame: the end of its source address, as not all drivers
+	 * have RSS by ports */
 	Traffic(const Case& c, const std::vector<uint16_t>& flows);
 
 	uint32_t count() const { return static_cast<uint32_t>(wire_.size()); }
