@@ -3,6 +3,7 @@
 #include <benchmark/benchmark.h>
 
 #include "memory_channel.hpp"
+#include "netvsc/copy.hpp"
 #include "netvsc/rx.hpp"
 
 namespace {
@@ -106,10 +107,11 @@ void receive(benchmark::State& state)
 		uint8_t* to = frames.data();
 		const uint32_t n = rx.receive(
 			kBurst,
-			[&](const netvsc::Frame& frame) {
-				std::memcpy(to, frame.data, frame.length);
-				to += kRoom;
-				return true;
+			[&](const netvsc::Frame* batch, uint32_t count) {
+				for (uint32_t i = 0; i < count; i++, to += kRoom)
+					netvsc::copy_frame_bytes(to, batch[i].data,
+								 batch[i].length);
+				return count;
 			},
 			[](netvsc::Hold*) {});
 		if (n != kBurst)

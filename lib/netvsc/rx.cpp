@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "rx.hpp"
 
-#include "ndis.hpp"
-
 namespace netvsc {
 
 using vmbus::PacketType;
@@ -110,8 +108,9 @@ void Rx::take_completion(const PacketView& view)
 		put(Inbox::Kind::kCompletion, view.transaction_id, p, length);
 		return;
 	}
-	const bool success = length >= 8 && detail::read_u32(p) == nvsp::kSendRndisPacketComplete &&
-			     detail::read_u32(p + 4) == nvsp::kStatusSuccess;
+	static constexpr uint64_t kSuccess =
+		nvsp::kSendRndisPacketComplete | uint64_t{nvsp::kStatusSuccess} << 32;
+	const bool success = length >= 8 && detail::read_u64(p) == kSuccess;
 	if (tx_ == nullptr || !tx_->complete(view.transaction_id, success))
 		stats_.errors++;
 }
@@ -128,7 +127,7 @@ void Rx::take_message(const PacketView& view)
 void Rx::take_control(const Transfer& transfer)
 {
 	for (uint32_t i = 0; i < transfer.count; i++) {
-		const uint64_t range = range_at(transfer, i);
+		const uint64_t range = range_at(transfer.ranges, i);
 		const uint32_t length = static_cast<uint32_t>(range);
 		const uint64_t offset = range >> 32;
 		if (offset < begin_ || offset + length > end_ || length < sizeof(rndis::Header))
@@ -138,44 +137,13 @@ void Rx::take_control(const Transfer& transfer)
 	}
 }
 
-bool Rx::parse_info(const uint8_t* info, uint32_t length, Frame& frame)
+/* The newest frames that take_ranges() read come again, with the malformed ones behind them. */
+void Rx::put_back(const Frame* frames, uint32_t count, uint64_t& bytes)
 {
-	using detail::read_u32;
-	uint32_t left = length;
-	while (left >= sizeof(rndis::PacketInfo)) {
-		const uint32_t size = read_u32(info);
-		const uint32_t type = read_u32(info + 4);
-		const uint32_t offset = read_u32(info + 8);
-		if (size < sizeof(rndis::PacketInfo) || size > left || offset > size)
-			return false;
-		if (size - offset >= 4 && offset >= sizeof(rndis::PacketInfo)) {
-			const uint32_t value = read_u32(info + offset);
-			switch (type) {
-			case rndis::kPpiVlan:
-				frame.vlan = value;
-				frame.info |= Frame::kVlan;
-				break;
-			case rndis::kPpiChecksum:
-				frame.checksum = value;
-				frame.info |= Frame::kChecksum;
-				break;
-			case rndis::kPpiHashValue:
-				frame.hash = value;
-				frame.info |= Frame::kHash;
-				break;
-			case rndis::kPpiPacketId:
-				frame.part = static_cast<uint8_t>(value >> 8);
-				if ((frame.part & ndis::kPacketIdPart) != 0)
-					frame.info |= Frame::kPart;
-				break;
-			default: /* other information is for other guests */
-				break;
-			}
-		}
-		info += size;
-		left -= size;
-	}
-	return left == 0;
+	for (uint32_t i = 0; i < count; i++)
+		bytes -= frames[i].length;
+	stats_.errors -= next_range_ - frames[0].number - count;
+	next_range_ = frames[0].number;
 }
 
 /* Stays before a message that the inbox has no room for: whoever scans can come again. */

@@ -16,6 +16,7 @@
 
 #include "gate.hpp"
 #include "inbox.hpp"
+#include "ndis.hpp"
 #include "nvsp.hpp"
 #include "rndis.hpp"
 #include "rx_hold.hpp"
@@ -36,6 +37,7 @@ struct Frame {
 	uint32_t hash;
 	/** ndis::kPacketId*: not a frame, but a part of a packet that the host made of several. */
 	uint8_t part;
+	uint32_t number; /**< in its packet */
 };
 
 struct RxConfig {
@@ -57,6 +59,9 @@ struct RxStats {
 
 class Rx {
       public:
+	/** Frames that are handed over at once, at most. */
+	static constexpr uint32_t kBatch = 32;
+
 	/** Receives nothing. */
 	Rx() = default;
 	/** @param inbox for what is neither a frame nor a frame's completion; null = for nobody */
@@ -77,8 +82,10 @@ class Rx {
 	/**
 	 * Takes frames from the ring while `deliver` wants them.
 	 *
-	 * @param deliver `bool (const Frame&)`: false = no room; the frame stays for next time.
-	 *        Inside, hold() gives a reference to the packet that the frame is part of.
+	 * @param deliver `uint32_t (const Frame*, uint32_t n)` takes 1..kBatch frames of one
+	 * packet.
+	 *        @return how many; the others stay for next time.
+	 *        Inside, hold() gives a reference to the packet that the frames are part of.
 	 * @param drop_hold `void (Hold*)`: ends this pipeline's own interest in a held packet
 	 * @param gate closed: nothing is taken
 	 * @return number of frames delivered, at most `max`
@@ -110,7 +117,7 @@ class Rx {
 	{
 		const RxStats before = stats_;
 		const uint32_t n = receive(
-			~0u, [](const Frame&) { return true; }, drop_hold);
+			~0u, [](const Frame*, uint32_t count) { return count; }, drop_hold);
 		stats_.frames = before.frames;
 		stats_.bytes = before.bytes;
 		stats_.missed += n;
@@ -160,10 +167,10 @@ class Rx {
 	uint32_t position() const { return channel_->rx.position(); }
 
       private:
+	static constexpr uint32_t kCacheLine = 64;
 	static constexpr uint32_t kBounceSize = 8192; /* a packet that wraps: 1,000 ranges */
 	/* Completions not yet written; beyond that no packet is taken, but held ones come back. */
 	static constexpr uint32_t kPending = 1024;
-	static constexpr uint32_t kPrefetchAhead = 4;
 
 	/* A transfer-page packet, checked. */
 	struct Transfer {
@@ -182,13 +189,21 @@ class Rx {
 	uint32_t waiting_locked(uint32_t enough);
 	void scan_locked(bool starving, uint32_t owner);
 	void drop_oldest(uint32_t owner);
-	static uint64_t range_at(const Transfer& t, uint32_t i)
+	static uint64_t range_at(const uint8_t* ranges, uint32_t i)
 	{
-		return vmbus::load_once(
-			reinterpret_cast<const uint64_t*>(t.ranges + size_t{i} * 8));
+		return vmbus::load_once(reinterpret_cast<const uint64_t*>(ranges) + i);
 	}
-	bool parse_frame(uint64_t range, Frame& frame);
-	bool parse_info(const uint8_t* info, uint32_t length, Frame& frame);
+	/** The part of the receive buffer that the host uses. */
+	struct Window {
+		const uint8_t* base;
+		uint64_t begin;
+		uint64_t end;
+	};
+	uint32_t take_ranges(Window window, const Transfer& transfer, uint32_t most, Frame* frames,
+			     uint64_t& bytes);
+	void put_back(const Frame* frames, uint32_t count, uint64_t& bytes);
+	static bool parse_frame(Window window, uint64_t range, Frame& frame);
+	static bool parse_info(const uint8_t* info, uint32_t length, Frame& frame);
 
 	void consume(uint32_t length)
 	{
@@ -264,51 +279,129 @@ class Rx {
 
 namespace detail {
 
-/*
- * A field in memory that the host can change at any time, at any alignment: read exactly once.
- */
+/* A field in memory that the host can change at any time, at any alignment: read exactly once. */
+template <class T> inline T read_field(const uint8_t* p)
+{
+	struct __attribute__((packed)) Field {
+		T value;
+	};
+	return reinterpret_cast<const volatile Field*>(p)->value;
+}
 inline uint32_t read_u32(const uint8_t* p)
 {
-	struct __attribute__((packed)) U32 {
-		uint32_t value;
-	};
-	return reinterpret_cast<const volatile U32*>(p)->value;
+	return read_field<uint32_t>(p);
+}
+inline uint64_t read_u64(const uint8_t* p)
+{
+	return read_field<uint64_t>(p);
 }
 
 } // namespace detail
 
-/*
- * [MS-RNDIS] 2.2.14, REMOTE_NDIS_PACKET_MSG. All sums are of 64 bits: no length can wrap.
- */
-inline bool Rx::parse_frame(uint64_t range, Frame& frame)
+/* [MS-RNDIS] 2.2.14, the per-packet information behind the header. */
+inline bool Rx::parse_info(const uint8_t* info, uint32_t length, Frame& frame)
 {
 	using detail::read_u32;
-	const uint32_t length = static_cast<uint32_t>(range); /* byte_count, byte_offset */
+	uint32_t left = length;
+	while (left >= sizeof(rndis::PacketInfo)) {
+		const uint64_t size_and_type = detail::read_u64(info);
+		const auto size = static_cast<uint32_t>(size_and_type);
+		const uint32_t offset = read_u32(info + 8);
+		if (size < sizeof(rndis::PacketInfo) || size > left || offset > size) [[unlikely]]
+			return false;
+		if (size - offset >= 4 && offset >= sizeof(rndis::PacketInfo)) {
+			const uint32_t value = read_u32(info + offset);
+			switch (size_and_type >> 32) {
+			case rndis::kPpiVlan:
+				frame.vlan = value;
+				frame.info |= Frame::kVlan;
+				break;
+			case rndis::kPpiChecksum:
+				frame.checksum = value;
+				frame.info |= Frame::kChecksum;
+				break;
+			case rndis::kPpiHashValue:
+				frame.hash = value;
+				frame.info |= Frame::kHash;
+				break;
+			case rndis::kPpiPacketId:
+				frame.part = static_cast<uint8_t>(value >> 8);
+				if ((frame.part & ndis::kPacketIdPart) != 0)
+					frame.info |= Frame::kPart;
+				break;
+			default: /* other information is for other guests */
+				break;
+			}
+		}
+		info += size;
+		left -= size;
+	}
+	return left == 0;
+}
+
+/*
+ * [MS-RNDIS] 2.2.14, REMOTE_NDIS_PACKET_MSG. Fields that are neighbours are read together. All sums
+ * are of 64 bits: no length can wrap.
+ */
+inline bool Rx::parse_frame(Window window, uint64_t range, Frame& frame)
+{
+	using detail::read_u64;
+	const uint64_t length = static_cast<uint32_t>(range); /* byte_count, byte_offset */
 	const uint64_t offset = range >> 32;
-	if (offset < begin_ || offset + length > end_ || length < sizeof(rndis::PacketMessage))
-		[[unlikely]]
+	if (offset < window.begin || offset + length > window.end ||
+	    length < sizeof(rndis::PacketMessage)) [[unlikely]]
 		return false;
-	const uint8_t* p = buffer_ + offset;
-	const uint32_t type = read_u32(p);
-	const uint32_t message = read_u32(p + 4);
-	const uint64_t data_offset = uint64_t{read_u32(p + 8)} + rndis::kOffsetBase;
-	const uint32_t data_length = read_u32(p + 12);
-	const uint32_t info_offset = read_u32(p + 28);
-	const uint32_t info_length = read_u32(p + 32);
-	if (type != rndis::kPacket || message > length ||
+	const uint8_t* p = window.base + offset;
+	const uint64_t type_and_length = read_u64(p);
+	const uint64_t data = read_u64(p + offsetof(rndis::PacketMessage, data_offset));
+	const uint64_t info = read_u64(p + offsetof(rndis::PacketMessage, ppi_offset));
+	const uint64_t message = type_and_length >> 32;
+	const uint64_t data_offset = uint64_t{static_cast<uint32_t>(data)} + rndis::kOffsetBase;
+	const uint64_t data_length = data >> 32;
+	if (static_cast<uint32_t>(type_and_length) != rndis::kPacket || message > length ||
 	    data_offset < sizeof(rndis::PacketMessage) || data_offset + data_length > message ||
 	    data_length == 0) [[unlikely]]
 		return false;
 	frame.data = p + data_offset;
-	frame.length = data_length;
+	frame.length = static_cast<uint32_t>(data_length);
 	frame.info = 0;
-	if (info_length != 0) {
-		const uint64_t at = uint64_t{info_offset} + rndis::kOffsetBase;
-		if (at < sizeof(rndis::PacketMessage) || at + info_length > message) [[unlikely]]
-			return false;
-		return parse_info(p + at, info_length, frame);
+	const auto info_length = static_cast<uint32_t>(info >> 32);
+	if (info_length == 0)
+		return true;
+	const uint64_t at = uint64_t{static_cast<uint32_t>(info)} + rndis::kOffsetBase;
+	if (at < sizeof(rndis::PacketMessage) || at + info_length > message) [[unlikely]]
+		return false;
+	return parse_info(p + at, info_length, frame);
+}
+
+/*
+ * Reads the next ranges of a packet, and what frames they are. Their headers are wanted at once, so
+ * that waiting for one is waiting for all; what is behind a header is wanted soon.
+ */
+inline uint32_t Rx::take_ranges(Window window, const Transfer& transfer, uint32_t most,
+				Frame* frames, uint64_t& bytes)
+{
+	const uint32_t begin = next_range_;
+	const uint32_t end = begin + std::min(transfer.count - begin, most);
+	const uint8_t* const ranges = transfer.ranges;
+	/* Whatever address that is: a hint cannot fail. */
+	for (uint32_t i = begin; i < end; i++)
+		__builtin_prefetch(window.base + (range_at(ranges, i) >> 32));
+	uint64_t sum = 0;
+	Frame* next = frames;
+	for (uint32_t i = begin; i < end; i++) {
+		if (!parse_frame(window, range_at(ranges, i), *next)) [[unlikely]] {
+			stats_.errors++;
+			continue;
+		}
+		__builtin_prefetch(next->data + kCacheLine);
+		next->number = i;
+		sum += next->length;
+		next++;
 	}
-	return true;
+	next_range_ = end;
+	bytes += sum;
+	return static_cast<uint32_t>(next - frames);
 }
 
 template <class Deliver, class DropHold, class Gate>
@@ -329,6 +422,7 @@ uint32_t Rx::receive(uint32_t max, Deliver&& deliver, DropHold&& drop_hold, Gate
 	vmbus::RingReader& ring = channel_->rx;
 	if (given_up_ != nullptr) [[unlikely]]
 		drop_given_up(drop_hold);
+	const Window window{buffer_, begin_, end_};
 	uint32_t delivered = 0;
 	uint64_t bytes = 0;
 	ring.refresh();
@@ -360,34 +454,27 @@ uint32_t Rx::receive(uint32_t max, Deliver&& deliver, DropHold&& drop_hold, Gate
 		}
 		transaction_ = view.transaction_id;
 		frames_in_packet_ = transfer.count;
-		uint32_t i = next_range_;
+		/* The host may say another count than when the packet was looked at before. */
+		next_range_ = std::min(next_range_, transfer.count);
 		bool full = false;
-		for (; i < transfer.count; i++) {
-			if (delivered == max)
-				break;
-			if (i + kPrefetchAhead < transfer.count) {
-				const uint64_t ahead = range_at(transfer, i + kPrefetchAhead) >> 32;
-				if (ahead < end_)
-					__builtin_prefetch(buffer_ + ahead);
-			}
-			Frame frame;
-			if (!parse_frame(range_at(transfer, i), frame)) [[unlikely]] {
-				stats_.errors++;
+		while (next_range_ < transfer.count && delivered < max) {
+			Frame frames[kBatch];
+			const uint32_t n = take_ranges(
+				window, transfer, std::min(max - delivered, kBatch), frames, bytes);
+			if (n == 0)
 				continue;
-			}
-			if (!deliver(frame)) {
+			const uint32_t taken = deliver(frames, n);
+			delivered += taken;
+			if (taken != n) [[unlikely]] {
+				put_back(frames + taken, n - taken, bytes);
 				full = true;
 				break;
 			}
-			delivered++;
-			bytes += frame.length;
 		}
-		if (i < transfer.count) {
-			next_range_ = i;
-			if (full)
-				break;
+		if (full)
+			break;
+		if (next_range_ < transfer.count)
 			continue;
-		}
 		stats_.packets++;
 		end_packet(view.transaction_id, drop_hold);
 		consume(view.ring_length());

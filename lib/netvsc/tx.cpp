@@ -29,6 +29,10 @@ Tx::Tx(vmbus::Channel& channel, vmbus::SpinLock& lock, const TxConfig& config,
 		  TxConfig c = config;
 		  if (c.section_size <= kMaxHeader || c.sections == nullptr)
 			  c.section_count = 0;
+		  if (c.alignment > c.section_size) { /* only the first message can begin aligned */
+			  c.alignment = 1;
+			  c.max_frames = 1;
+		  }
 		  if (c.memory.data == nullptr)
 			  c.direct_slots = 0;
 		  return c;
@@ -41,7 +45,8 @@ Tx::Tx(vmbus::Channel& channel, vmbus::SpinLock& lock, const TxConfig& config,
 			      uint64_t{sizeof(vmbus::PacketDescriptor) / 8} << 16 |
 			      uint64_t{section_packet_ / 8} << 32 |
 			      uint64_t{vmbus::kFlagCompletionRequested} << 48;
-	section_room_ = config_.section_count != 0 ? config_.section_size : 0;
+	if (config_.section_count != 0)
+		section_room_ = config_.section_size / config_.alignment * config_.alignment;
 
 	slot_count_ = config_.section_count + config_.direct_slots;
 	slots_ = Array<Slot>(slot_count_, memory);
@@ -155,7 +160,7 @@ bool Tx::send_direct(uint32_t slot, uint8_t* header, uint64_t header_gpa, uint32
 	    !channel_->tx.fits(total + vmbus::kFooterSize, kHeadroom))
 		return false;
 
-	write_header(header, length, info);
+	write_header(header, header_size(info) + length, length, info);
 	free_direct_count_--;
 	const uint64_t id = launch(slot, 1, length, cookie);
 	uint8_t* p = channel_->tx.begin(total);

@@ -143,33 +143,19 @@ class Tx {
 	uint8_t* copy_frame(uint32_t length, const TxInfo* info = nullptr)
 	{
 		const uint32_t header = header_size(info);
-		const uint32_t need = header + length;
-		if (open_ != kNone && (open_frames_ == config_.max_frames ||
-				       align(open_bytes_) + need > config_.section_size))
-			close_section();
-		if (open_ == kNone) {
-			if (free_sections_count_ == 0 ||
-			    !channel_->tx.fits(section_packet_ + vmbus::kFooterSize, kHeadroom))
+		/* Messages start aligned, and padding belongs to the one before it:
+		 * [MS-RNDIS] 2.2.14 has it counted in the message's length. */
+		const uint32_t need = align(header + length);
+		if (need > open_left_ || open_frames_ == config_.max_frames) {
+			if (!next_section())
 				return nullptr;
-			open_ = free_sections_[--free_sections_count_];
-			open_data_ = config_.sections +
-				     static_cast<size_t>(config_.first_section + open_) *
-					     config_.section_size;
-			open_bytes_ = open_frames_ = open_frame_bytes_ = 0;
-		} else if (const uint32_t padding = align(open_bytes_) - open_bytes_) {
-			/* Messages start aligned, and padding belongs to the one before it. */
-			open_last_length_ += padding;
-			std::memcpy(open_last_ + offsetof(rndis::Header, length),
-				    &open_last_length_, 4);
-			open_bytes_ += padding;
 		}
-		uint8_t* at = open_data_ + open_bytes_;
-		write_header(at, length, info);
-		open_last_ = at;
-		open_last_length_ = need;
-		open_bytes_ += need;
+		uint8_t* at = open_at_;
+		open_at_ += need;
+		open_left_ -= need;
 		open_frames_++;
 		open_frame_bytes_ += length;
+		write_header(at, need, length, info);
 		return at + header;
 	}
 
@@ -221,20 +207,19 @@ class Tx {
 		return sizeof(rndis::PacketMessage) + (info != nullptr ? info->bytes() : 0);
 	}
 
-	static void write_header(uint8_t* at, uint32_t length, const TxInfo* info)
+	/* [MS-RNDIS] 2.2.14, REMOTE_NDIS_PACKET_MSG: what is not set here is zero. */
+	static void write_header(uint8_t* at, uint32_t message, uint32_t length, const TxInfo* info)
 	{
-		const uint32_t header = header_size(info);
-		rndis::PacketMessage m{};
-		m.hdr.type = rndis::kPacket;
-		m.hdr.length = header + length;
-		m.data_offset = header - rndis::kOffsetBase;
-		m.data_length = length;
-		if (info != nullptr) {
-			m.ppi_offset = sizeof(m) - rndis::kOffsetBase;
-			m.ppi_length = info->bytes();
-			std::memcpy(at + sizeof(m), info->data(), info->bytes());
-		}
-		std::memcpy(at, &m, sizeof(m));
+		const uint32_t begin[4] = {rndis::kPacket, message,
+					   header_size(info) - rndis::kOffsetBase, length};
+		std::memcpy(at, begin, sizeof(begin));
+		std::memset(at + sizeof(begin), 0, sizeof(rndis::PacketMessage) - sizeof(begin));
+		if (info == nullptr)
+			return;
+		const uint32_t infos[2] = {sizeof(rndis::PacketMessage) - rndis::kOffsetBase,
+					   info->bytes()};
+		std::memcpy(at + offsetof(rndis::PacketMessage, ppi_offset), infos, sizeof(infos));
+		std::memcpy(at + sizeof(rndis::PacketMessage), info->data(), info->bytes());
 	}
 
 	/* Slots [0, section_count) are the sections, those behind them the direct ones. */
@@ -251,6 +236,22 @@ class Tx {
 		return static_cast<uint64_t>(s.generation) << 20 | slot;
 	}
 
+	/* Sends the open section if there is one, and opens another. */
+	bool next_section()
+	{
+		if (open_ != kNone)
+			close_section();
+		if (free_sections_count_ == 0 ||
+		    !channel_->tx.fits(section_packet_ + vmbus::kFooterSize, kHeadroom))
+			return false;
+		open_ = free_sections_[--free_sections_count_];
+		open_at_ = config_.sections + static_cast<size_t>(config_.first_section + open_) *
+						      config_.section_size;
+		open_left_ = section_room_;
+		open_frames_ = open_frame_bytes_ = 0;
+		return true;
+	}
+
 	void close_section()
 	{
 		const uint64_t id = launch(open_, open_frames_, open_frame_bytes_, nullptr);
@@ -260,11 +261,13 @@ class Tx {
 		std::memcpy(p, descriptor, sizeof(descriptor));
 		/* Type, channel type, section, size; the rest of an NVSP message is zero. */
 		const uint32_t message[4] = {nvsp::kSendRndisPacket, nvsp::kChannelData,
-					     config_.first_section + open_, open_bytes_};
+					     config_.first_section + open_,
+					     section_room_ - open_left_};
 		std::memcpy(p + 16, message, sizeof(message));
 		std::memset(p + 32, 0, section_packet_ - 32);
 		channel_->tx.end();
 		open_ = kNone;
+		open_left_ = 0;
 	}
 
 	void* finish(uint64_t entry);
@@ -276,17 +279,15 @@ class Tx {
 	vmbus::Channel* channel_ = nullptr;
 	vmbus::SpinLock* lock_ = nullptr;
 	TxConfig config_;
-	uint32_t section_room_ = 0;   /* bytes of one, 0 if there is none */
+	uint32_t section_room_ = 0;   /* bytes of one, whole units of alignment; 0: there is none */
 	uint32_t section_packet_ = 0; /* ring bytes of one, without the footer */
 	uint64_t section_descriptor_ = 0;
 
-	uint32_t open_ = kNone; /* the section that is being filled */
-	uint32_t open_bytes_ = 0;
+	uint32_t open_ = kNone;	     /* the section that is being filled */
+	uint8_t* open_at_ = nullptr; /* where its next message begins */
+	uint32_t open_left_ = 0;     /* bytes from there on; 0 if none is open */
 	uint32_t open_frames_ = 0;
 	uint32_t open_frame_bytes_ = 0;
-	uint8_t* open_data_ = nullptr;
-	uint8_t* open_last_ = nullptr; /* the newest message in it */
-	uint32_t open_last_length_ = 0;
 
 	uint32_t free_sections_count_ = 0;
 	uint32_t free_direct_count_ = 0;

@@ -27,7 +27,7 @@ inline void drop_hold(Hold* hold)
 		HoldPool::release(hold);
 }
 
-/** @return false: no more packets may be held */
+/** @param m with the frame's length. @return false: no more packets may be held */
 inline bool attach_frame(Rx& rx, const uint8_t* buffer, rte_iova_t buffer_iova, const Frame& frame,
 			 rte_mbuf& m)
 {
@@ -48,8 +48,7 @@ inline bool attach_frame(Rx& rx, const uint8_t* buffer, rte_iova_t buffer_iova, 
 	rte_pktmbuf_attach_extbuf(&m, const_cast<uint8_t*>(frame.data), iova,
 				  static_cast<uint16_t>(frame.length), info);
 	m.data_off = 0;
-	m.data_len = static_cast<uint16_t>(frame.length);
-	m.pkt_len = frame.length;
+	m.data_len = static_cast<uint16_t>(frame.length); /* which attaching has cleared */
 	return true;
 }
 

@@ -37,6 +37,7 @@ inline rte_mbuf* join_part(RxQueue& q, const Frame& frame, rte_mbuf* m)
 		drop_parts(q);
 		m = apply_info(q, frame, m);
 		if (m != nullptr) {
+			look_inside(q, m);
 			m->tx_offload = 0;
 			q.joined = m;
 			q.joined_last = rte_pktmbuf_lastseg(m);

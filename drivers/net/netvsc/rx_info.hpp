@@ -5,9 +5,9 @@
 #include <array>
 
 #include <rte_ether.h>
-#include <rte_net.h>
 
 #include "netvsc.hpp"
+#include "packet_type.hpp"
 #include "sctp.hpp"
 
 namespace netvsc {
@@ -58,7 +58,7 @@ inline rte_mbuf* put_tag_back(rte_mbuf* m, uint32_t vlan)
 	return nullptr;
 }
 
-/** For ports that asked for any of it. @return as put_tag_back() */
+/** What the host says of the frame. @return as put_tag_back() */
 inline rte_mbuf* apply_info(const RxQueue& q, const Frame& frame, rte_mbuf* m)
 {
 	const uint32_t info = frame.info & q.wanted;
@@ -76,13 +76,16 @@ inline rte_mbuf* apply_info(const RxQueue& q, const Frame& frame, rte_mbuf* m)
 			m = put_tag_back(m, frame.vlan);
 		}
 	}
-	if (m == nullptr)
-		return nullptr;
+	return m;
+}
+
+/** What the host does not say. */
+inline void look_inside(const RxQueue& q, rte_mbuf* m)
+{
 	if (q.verify_sctp) [[unlikely]]
 		verify_sctp(m, q.ptype_mask);
 	else if (q.ptype_mask != 0)
-		m->packet_type = rte_net_get_ptype(m, nullptr, q.ptype_mask);
-	return m;
+		m->packet_type = packet_type(*m, q.ptype_mask);
 }
 
 } // namespace netvsc

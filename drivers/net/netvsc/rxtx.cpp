@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The burst functions: mbufs in and out of the pipelines. */
+#include "free_mbufs.hpp"
 #include "hold_mbuf.hpp"
 #include "lro.hpp"
 #include "netvsc.hpp"
+#include "netvsc/copy.hpp"
 #include "rx_info.hpp"
 #include "tx_info.hpp"
 
@@ -11,129 +13,166 @@ namespace netvsc {
 /* Mbufs straight from the pool: such have one reference, one segment and no next. */
 static inline rte_mbuf* take_mbuf(RxQueue& q)
 {
-	if (q.stash_count == 0) {
-		if (rte_mempool_get_bulk(q.pool, reinterpret_cast<void**>(q.stash), 32) == 0) {
-			q.stash_count = 32;
-		} else if (rte_mempool_get(q.pool, reinterpret_cast<void**>(q.stash)) == 0) {
-			q.stash_count = 1;
-		} else {
+	void* m;
+	if (rte_mempool_get(q.pool, &m) == 0)
+		return static_cast<rte_mbuf*>(m);
+	q.no_mbuf++;
+	return nullptr;
+}
+
+/* @return how many there were, at most `count` */
+static inline uint32_t take_mbufs(RxQueue& q, rte_mbuf** out, uint32_t count)
+{
+	while (rte_mempool_get_bulk(q.pool, reinterpret_cast<void**>(out), count) != 0) {
+		count /= 2;
+		if (count == 0) {
 			q.no_mbuf++;
-			return nullptr;
+			break;
 		}
 	}
-	rte_mbuf* m = q.stash[--q.stash_count];
-	/* data_off, refcnt, nb_segs and port are eight adjacent bytes. */
-	std::memcpy(&m->data_off, &q.rearm, sizeof(q.rearm));
+	return count;
+}
+
+static inline void put_mbufs(RxQueue& q, rte_mbuf** mbufs, uint32_t count)
+{
+	rte_mempool_put_bulk(q.pool, reinterpret_cast<void**>(mbufs), count);
+}
+
+/* All fields that a received mbuf has, in four stores. @param rearm RxQueue's */
+static inline void set_mbuf(uint64_t rearm, rte_mbuf* m, uint32_t packet_length,
+			    uint32_t data_length)
+{
+	static_assert(offsetof(rte_mbuf, pkt_len) == offsetof(rte_mbuf, packet_type) + 4);
+	static_assert(offsetof(rte_mbuf, data_len) == offsetof(rte_mbuf, packet_type) + 8);
+	static_assert(offsetof(rte_mbuf, vlan_tci) == offsetof(rte_mbuf, packet_type) + 10);
+	static_assert(offsetof(rte_mbuf, hash) == offsetof(rte_mbuf, packet_type) + 12);
+	const uint64_t lengths[2] = {uint64_t{packet_length} << 32, data_length};
+	std::memcpy(&m->data_off, &rearm, sizeof(rearm));
 	m->ol_flags = 0;
-	m->packet_type = 0;
-	return m;
+	std::memcpy(&m->packet_type, lengths, sizeof(lengths));
 }
 
-static inline void put_mbuf(RxQueue& q, rte_mbuf* m)
+/*
+ * A frame longer than one mbuf: a chain of full ones.
+ * @param head the first of them, set. @return false: there are not enough; nothing was taken
+ */
+[[gnu::noinline]] static bool copy_scattered(RxQueue& q, const Frame& frame, rte_mbuf* head)
 {
-	q.stash[q.stash_count++] = m;
-}
-
-/* A frame longer than one mbuf: a chain of full ones. */
-static rte_mbuf* copy_scattered(RxQueue& q, const Frame& frame)
-{
-	rte_mbuf* head = nullptr;
-	rte_mbuf* last = nullptr;
-	uint32_t done = 0;
-	while (done < frame.length) {
+	rte_mbuf* last = head;
+	head->data_len = static_cast<uint16_t>(q.room);
+	copy_frame_bytes(rte_pktmbuf_mtod(head, uint8_t*), frame.data, q.room);
+	for (uint32_t done = q.room; done < frame.length;) {
 		rte_mbuf* m = take_mbuf(q);
 		if (m == nullptr) {
-			rte_pktmbuf_free(head);
-			return nullptr;
+			rte_pktmbuf_free(std::exchange(head->next, nullptr));
+			head->nb_segs = 1;
+			return false;
 		}
 		const uint32_t n = std::min(frame.length - done, q.room);
-		rte_memcpy(rte_pktmbuf_mtod(m, void*), frame.data + done, n);
-		m->data_len = static_cast<uint16_t>(n);
-		m->pkt_len = n;
-		if (head == nullptr) {
-			head = m;
-			m->pkt_len = frame.length;
-		} else {
-			last->next = m;
-			head->nb_segs++;
-		}
+		set_mbuf(q.rearm, m, n, n);
+		copy_frame_bytes(rte_pktmbuf_mtod(m, uint8_t*), frame.data + done, n);
+		last->next = m;
+		head->nb_segs++;
 		last = m;
 		done += n;
 	}
-	return head;
+	return true;
 }
 
-/* For ports that want to know nothing: what cannot be left alone. */
-static rte_mbuf* apply_special(const RxQueue& q, const Frame& frame, rte_mbuf* m)
+/* The host sent parts of packets without having been asked to join any. */
+static rte_mbuf* drop_part(RxQueue& q, rte_mbuf* m)
 {
-	if ((frame.info & Frame::kPart) == 0)
-		return apply_info(q, frame, m);
-	rte_pktmbuf_free(m); /* no packet: the host was not asked to join any */
+	q.too_long++;
+	rte_pktmbuf_free(m);
 	return nullptr;
 }
 
 /*
+ * kScatter: frames may be longer than an mbuf. kExternal: frames may stay where they are.
  * kInfo: the application wants to know something of what the host says of frames, or their types.
  * Where it does not, only a tag that the host took out matters.
  * kLro: the host joins segments.
  */
+template <bool kScatter, bool kExternal, bool kInfo, bool kLro> struct Receiver {
+	RxQueue& q;
+
+	/* @param m for the frame, set. @return false: it takes more mbufs than there are */
+	bool fill(const Frame& frame, rte_mbuf* m) const
+	{
+		if constexpr (kExternal) {
+			/* A tag can only be put back into a copy, and parts are joined. */
+			if (frame.length > q.copybreak && frame.length <= UINT16_MAX &&
+			    (frame.info & (Frame::kPart | (Frame::kVlan & ~q.wanted))) == 0 &&
+			    attach_frame(*q.rx, q.buffer, q.buffer_iova, frame, *m))
+				return true;
+		}
+		if constexpr (kScatter) {
+			if (frame.length > q.room) [[unlikely]]
+				return copy_scattered(q, frame, m);
+		}
+		copy_frame_bytes(rte_pktmbuf_mtod(m, uint8_t*), frame.data, frame.length);
+		return true;
+	}
+
+	/* Takes the filled mbuf over. @return the packet, if there is one now */
+	rte_mbuf* finish(const Frame& frame, rte_mbuf* m) const
+	{
+		if constexpr (kLro) {
+			if ((frame.info & Frame::kPart) != 0)
+				return join_part(q, frame, m);
+			drop_parts(q);
+		} else if ((frame.info & Frame::kPart) != 0) [[unlikely]] {
+			return drop_part(q, m);
+		}
+		const uint32_t concerned = kInfo ? ~0u : Frame::kVlan;
+		if ((frame.info & concerned) != 0) {
+			m = apply_info(q, frame, m);
+			if (m == nullptr) [[unlikely]] {
+				q.too_long++;
+				return nullptr;
+			}
+		}
+		if constexpr (kInfo)
+			look_inside(q, m);
+		return m;
+	}
+};
+
 template <class Gate, bool kScatter, bool kExternal, bool kInfo, bool kLro = false>
 static uint16_t rx_burst(void* queue, rte_mbuf** out, uint16_t count)
 {
 	RxQueue& q = *static_cast<RxQueue*>(queue);
+	const Receiver<kScatter, kExternal, kInfo, kLro> receiver{q};
 	rte_mbuf** next = out;
-	const auto put = [&](const Frame& frame, rte_mbuf* m) {
-		if constexpr (kLro)
-			m = apply_info(q, frame, m);
-		else if (kInfo || (frame.info & (Frame::kVlan | Frame::kPart)) != 0)
-			m = apply_special(q, frame, m);
-		if (m != nullptr) [[likely]]
-			*next++ = m;
-		else
-			q.too_long++;
-		return true;
-	};
-	const auto deliver = [&](const Frame& frame) {
-		if constexpr (kLro) {
-			if ((frame.info & Frame::kPart) != 0) {
-				rte_mbuf* m = copy_scattered(q, frame);
-				if (m == nullptr)
-					return false;
-				if (rte_mbuf* packet = join_part(q, frame, m))
-					*next++ = packet;
-				return true;
+	const auto deliver = [&](const Frame* frames, uint32_t n) {
+		/* Packets may be fewer than frames: `to` does not overtake what is unused. */
+		rte_mbuf** const unused = next;
+		rte_mbuf** to = next;
+		const uint32_t room = q.room;
+		const uint64_t rearm = q.rearm;
+		const uint32_t have = take_mbufs(q, unused, n);
+		uint32_t i = 0;
+		for (; i < have; i++) {
+			const Frame& frame = frames[i];
+			rte_mbuf* m = unused[i];
+			if (!kScatter && frame.length > room) [[unlikely]] {
+				/* Setup saw to it that the MTU fits: the host sent more than it
+				 * granted. */
+				put_mbufs(q, &m, 1);
+				q.too_long++;
+				continue;
 			}
-			drop_parts(q);
-		}
-		if constexpr (kExternal) {
-			/* A tag can only be put back into a copy. */
-			if (frame.length > q.copybreak && frame.length <= UINT16_MAX &&
-			    (frame.info & Frame::kVlan & ~q.wanted) == 0) {
-				rte_mbuf* m = take_mbuf(q);
-				if (m == nullptr)
-					return false;
-				if (attach_frame(*q.rx, q.buffer, q.buffer_iova, frame, *m))
-					return put(frame, m);
-				put_mbuf(q, m); /* too many packets are held: copy */
+			set_mbuf(rearm, m, frame.length, frame.length);
+			if (!receiver.fill(frame, m)) [[unlikely]] {
+				put_mbufs(q, unused + i, have - i);
+				break;
 			}
+			m = receiver.finish(frame, m);
+			if (m != nullptr) [[likely]]
+				*to++ = m;
 		}
-		if (kScatter && frame.length > q.room) [[unlikely]] {
-			rte_mbuf* m = copy_scattered(q, frame);
-			return m != nullptr && put(frame, m);
-		}
-		rte_mbuf* m = take_mbuf(q);
-		if (m == nullptr) [[unlikely]]
-			return false;
-		if (!kScatter && frame.length > q.room) [[unlikely]] {
-			/* Setup saw to it that the MTU fits: the host sent more than it granted. */
-			put_mbuf(q, m);
-			q.too_long++;
-			return true;
-		}
-		rte_memcpy(rte_pktmbuf_mtod(m, void*), frame.data, frame.length);
-		m->data_len = static_cast<uint16_t>(frame.length);
-		m->pkt_len = frame.length;
-		return put(frame, m);
+		next = to;
+		return i;
 	};
 	q.rx->receive(count, deliver, drop_hold, Gate(q));
 	return static_cast<uint16_t>(next - out);
@@ -142,7 +181,7 @@ static uint16_t rx_burst(void* queue, rte_mbuf** out, uint16_t count)
 static void copy_out(uint8_t* to, const rte_mbuf* m)
 {
 	for (; m != nullptr; m = m->next) {
-		rte_memcpy(to, rte_pktmbuf_mtod(m, const void*), m->data_len);
+		copy_frame_bytes(to, rte_pktmbuf_mtod(m, const uint8_t*), m->data_len);
 		to += m->data_len;
 	}
 }
@@ -229,7 +268,6 @@ static inline bool sendable(const Tx& tx, uint32_t length, bool large_send)
 template <class Gate, bool kOffloads>
 static uint16_t tx_burst(void* queue, rte_mbuf** mbufs, uint16_t count)
 {
-	static constexpr uint32_t kFreeBatch = 64;
 	TxQueue& q = *static_cast<TxQueue*>(queue);
 	const Gate gate(q);
 	if (!gate()) [[unlikely]]
@@ -238,12 +276,12 @@ static uint16_t tx_burst(void* queue, rte_mbuf** mbufs, uint16_t count)
 	if (q.starved_since != 0 || tx.free_sections() < q.low || tx.free_direct() < q.low)
 		q.rx->scan(q.starved_since != 0 && rte_rdtsc() - q.starved_since > q.patience,
 			   gate);
-	rte_mbuf* done[kFreeBatch];
-	uint32_t done_count = 0;
 	if (!tx.begin(gate)) [[unlikely]]
 		return 0;
 	tx.reap(release_mbuf);
 	uint16_t sent = 0;
+	uint16_t copied_from =
+		0; /* mbufs from there on were copied, or dropped, and are not free yet */
 	for (; sent < count; sent++) {
 		rte_mbuf* m = mbufs[sent];
 		const uint32_t length = m->pkt_len;
@@ -255,7 +293,6 @@ static uint16_t tx_burst(void* queue, rte_mbuf** mbufs, uint16_t count)
 			if ((m->ol_flags & kTxInfoFlags) != 0) {
 				if (!add_infos(q, *m, infos)) {
 					q.dropped++;
-					rte_pktmbuf_free(m);
 					continue;
 				}
 				info = &infos;
@@ -266,16 +303,15 @@ static uint16_t tx_burst(void* queue, rte_mbuf** mbufs, uint16_t count)
 				if (result == Sent::kLater)
 					break;
 				q.dropped += result == Sent::kNever;
-				rte_pktmbuf_free(m);
 				continue;
 			}
 		}
-		if (length <= q.copybreak && length != 0) [[likely]] {
+		if (length - 1 < q.copybreak) [[likely]] { /* and not 0 */
 			uint8_t* to = tx.copy_frame(length, info);
 			if (to == nullptr)
 				break;
 			if (m->nb_segs == 1) [[likely]]
-				rte_memcpy(to, rte_pktmbuf_mtod(m, const void*), length);
+				copy_frame_bytes(to, rte_pktmbuf_mtod(m, const uint8_t*), length);
 			else
 				copy_out(to, m);
 		} else if (!sendable(tx, length,
@@ -286,13 +322,10 @@ static uint16_t tx_burst(void* queue, rte_mbuf** mbufs, uint16_t count)
 			bool copied;
 			if (!send_long(q, m, length, info, copied))
 				break;
-			if (!copied)
-				continue; /* comes back with its completion */
-		}
-		done[done_count++] = m;
-		if (done_count == kFreeBatch) {
-			rte_pktmbuf_free_bulk(done, done_count);
-			done_count = 0;
+			if (!copied) { /* comes back with its completion */
+				free_mbufs(mbufs + copied_from, sent - copied_from);
+				copied_from = sent + 1;
+			}
 		}
 	}
 	if (sent != 0 || count == 0)
@@ -300,8 +333,7 @@ static uint16_t tx_burst(void* queue, rte_mbuf** mbufs, uint16_t count)
 	else if (q.starved_since == 0)
 		q.starved_since = rte_rdtsc();
 	tx.end(gate);
-	if (done_count != 0)
-		rte_pktmbuf_free_bulk(done, done_count);
+	free_mbufs(mbufs + copied_from, sent - copied_from);
 	return sent;
 }
 

@@ -74,7 +74,6 @@ void SharedPort::reset()
 void RxQueue::reset()
 {
 	set_up = built = scatter = deferred = false;
-	stash_count = 0;
 	past = base = {};
 	no_mbuf = too_long = merged = 0;
 	no_mbuf_base = too_long_base = merged_base = 0;

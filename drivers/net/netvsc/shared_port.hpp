@@ -16,6 +16,7 @@
 
 #include "compat.hpp"
 #include "netvsc/session.hpp"
+#include "packet_type.hpp"
 #include "vf_counts.hpp"
 
 namespace netvsc {
@@ -47,7 +48,6 @@ struct alignas(64) RxQueue {
 	uint32_t wanted = 0;	 /**< Frame::Info that the application asked for */
 	uint32_t ptype_mask = 0; /**< RTE_PTYPE_* to look for; 0 = none */
 	bool verify_sctp = false;
-	uint16_t stash_count = 0;
 	uint64_t no_mbuf = 0;
 	uint64_t too_long = 0;	    /**< frames dropped because they fit no mbuf or no packet */
 	rte_mbuf* joined = nullptr; /**< parts of a packet whose last one is yet to come */
@@ -55,7 +55,6 @@ struct alignas(64) RxQueue {
 	uint64_t merged = 0;		 /**< frames that are not packets of their own */
 	const uint8_t* buffer = nullptr; /**< the receive buffer, for external mbufs */
 	rte_iova_t buffer_iova = RTE_BAD_IOVA;
-	rte_mbuf* stash[64]; /**< allocated in bulk, not yet used */
 
 	/* of the primary process alone */
 	Port* port = nullptr;
@@ -121,9 +120,6 @@ struct RssWanted {
 	uint16_t table_size = 0;
 	std::array<uint16_t, ndis::kRssMaxTable> table{}; /**< receive queues */
 };
-
-/** Of what rte_net_get_ptype() finds, all that is said of the outermost headers. */
-inline constexpr uint32_t kAllPtypes = RTE_PTYPE_L2_MASK | RTE_PTYPE_L3_MASK | RTE_PTYPE_L4_MASK;
 
 /** Which burst functions a port has. */
 struct BurstKind {

@@ -162,15 +162,16 @@ struct RxFixture {
 		control();
 		return rx.receive(
 			max,
-			[&](const Frame& f) {
-				if (refuse_after == 0)
-					return false;
-				refuse_after--;
-				got.push_back(f);
-				data.emplace_back(f.data, f.data + f.length);
-				bool fresh = false;
-				holds.push_back(hold ? rx.hold(fresh) : nullptr);
-				return true;
+			[&](const Frame* frames, uint32_t n) {
+				uint32_t taken = 0;
+				for (; taken < n && refuse_after != 0; taken++, refuse_after--) {
+					const Frame& f = frames[taken];
+					got.push_back(f);
+					data.emplace_back(f.data, f.data + f.length);
+					bool fresh = false;
+					holds.push_back(hold ? rx.hold(fresh) : nullptr);
+				}
+				return taken;
 			},
 			[&](Hold* h) { dropped.push_back(h); });
 	}
