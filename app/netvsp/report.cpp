@@ -46,6 +46,8 @@ std::vector<Counter> counters(const NicStats& stats)
 		{"rx_rsc", stats.rx_rsc},
 		{"rx_rsc_frames", stats.rx_rsc_frames},
 		{"rx_to_vf", stats.rx_to_vf},
+		{"passes", stats.passes},
+		{"idle_passes", stats.idle_passes},
 		{"rx_no_buffer", stats.rx_no_buffer},
 		{"rx_dropped", stats.rx_dropped},
 		{"interrupts", stats.interrupts},

@@ -431,6 +431,8 @@ bool Nic::pass()
 		work |= receive_pass();
 	for (auto& channel : channels_)
 		finish(*channel);
+	stats_.passes++;
+	stats_.idle_passes += !work;
 	return work;
 }
 
