@@ -27,6 +27,12 @@ struct EndpointStats {
 	uint64_t reordered = 0; /**< late or twice; also in errors */
 	uint64_t corrupted = 0; /**< also in errors */
 	uint64_t foreign = 0;	/**< no generator's */
+	/* Of a generator with one frame on its way at a time: from the host to the guest and back.
+	 */
+	uint64_t round_trips = 0;
+	uint64_t rtt_p50_ns = 0;
+	uint64_t rtt_p99_ns = 0;
+	uint64_t rtt_p999_ns = 0;
 };
 
 /** What is left to do with a frame, by who takes it. */
@@ -100,7 +106,7 @@ class Endpoint {
 	/** Whether the medium is there (a TAP that was deleted is not). */
 	virtual bool connected() const { return true; }
 
-	const EndpointStats& stats() const { return stats_; }
+	virtual EndpointStats stats() const { return stats_; }
 
       protected:
 	EndpointStats stats_;

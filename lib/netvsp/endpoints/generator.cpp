@@ -8,9 +8,11 @@
 #include <cerrno>
 #include <cstdlib>
 #include <limits>
+#include <utility>
 #include <vector>
 
 #include "generator_frame.hpp"
+#include "histogram.hpp"
 #include "kinds.hpp"
 
 namespace netvsp {
@@ -64,6 +66,9 @@ class Generator final : public Endpoint {
 		} else {
 			check_order(stamp);
 			back_++;
+			if (window_ == 1 && given_at_ != 0)
+				round_trips_.add(clock_ns(CLOCK_MONOTONIC) -
+						 std::exchange(given_at_, 0));
 		}
 		return true;
 	}
@@ -87,7 +92,19 @@ class Generator final : public Endpoint {
 		maker_.make(room, sequence, flow);
 		stats_.received_frames++;
 		stats_.received_bytes += size_;
+		if (window_ == 1)
+			given_at_ = clock_ns(CLOCK_MONOTONIC);
 		return size_;
+	}
+
+	EndpointStats stats() const override
+	{
+		EndpointStats out = stats_;
+		out.round_trips = round_trips_.count();
+		out.rtt_p50_ns = round_trips_.percentile(0.5);
+		out.rtt_p99_ns = round_trips_.percentile(0.99);
+		out.rtt_p999_ns = round_trips_.percentile(0.999);
+		return out;
 	}
 
 	int64_t wait_ns() const override
@@ -231,6 +248,8 @@ class Generator final : public Endpoint {
 	uint64_t back_ = 0;	 /* frames that came back */
 	uint64_t back_then_ = 0; /* at the last look, and since when it is that */
 	uint64_t back_since_ = 0;
+	uint64_t given_at_ = 0; /* when the one frame that may be on its way was; 0 = it is back */
+	Histogram round_trips_;
 	const uint16_t stream_;
 	uint64_t sequence_;
 	uint32_t flow_ = 0;

@@ -208,6 +208,27 @@ TEST(Generator, WindowLimitsFramesOnTheirWay)
 	EXPECT_TRUE(receive(*endpoint).empty());
 }
 
+TEST(Generator, MeasuresRoundTripsOfOneFrameAtATime)
+{
+	auto endpoint = make("generator:window=1");
+	EXPECT_EQ(endpoint->stats().rtt_p50_ns, 0u);
+	for (int i = 0; i < 20; i++) {
+		const Frame frame = receive(*endpoint);
+		ASSERT_FALSE(frame.empty());
+		std::this_thread::sleep_for(std::chrono::milliseconds(i == 7 ? 20 : 1));
+		ASSERT_TRUE(send(*endpoint, frame));
+	}
+	const EndpointStats stats = endpoint->stats();
+	EXPECT_EQ(stats.round_trips, 20u);
+	EXPECT_GE(stats.rtt_p50_ns, 1'000'000u);
+	EXPECT_LE(stats.rtt_p50_ns, stats.rtt_p99_ns);
+	EXPECT_GE(stats.rtt_p99_ns, 20'000'000u);
+	EXPECT_EQ(stats.rtt_p99_ns, stats.rtt_p999_ns);
+	auto many = make("generator:window=2");
+	ASSERT_TRUE(send(*many, receive(*many)));
+	EXPECT_EQ(many->stats().round_trips, 0u);
+}
+
 TEST(Generator, WindowForgetsWhatIsLost)
 {
 	auto endpoint = make("generator:window=4");
