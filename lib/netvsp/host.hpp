@@ -80,8 +80,8 @@ struct NicStats {
 	uint64_t rx_no_buffer = 0;    /**< times the receive buffer or the ring was full */
 	uint64_t rx_dropped = 0;      /**< frames for a channel that the guest does not serve */
 	uint64_t interrupts = 0;      /**< signals to the guest */
-	uint64_t passes = 0;	      /**< times that the host looked at the NIC */
-	uint64_t idle_passes = 0;     /**< and had nothing to do: it waits for the guest */
+	uint64_t busy_ns = 0; /**< time in which the host moved frames */
+	uint64_t idle_ns = 0; /**< between such times: it had none to move, or the guest no room */
 	uint64_t protocol_errors = 0; /**< violations after which a channel went silent */
 	uint32_t suballocations_in_use = 0; /**< of the receive buffer: sent, not yet completed */
 	uint32_t channels_open = 0;

@@ -410,7 +410,9 @@ void Nic::finish(Channel& channel)
 bool Nic::pass()
 {
 	bool work = false;
-	uint64_t sent = stats_.tx_frames;
+	const uint64_t begin = monotonic_ns();
+	const uint64_t sent = stats_.tx_frames;
+	const uint64_t moved = sent + stats_.rx_frames;
 	endpoint_full_ = false;
 	/* Channels come and go with what the primary asks for: no iterators. */
 	for (size_t i = 0; i < channels_.size(); i++)
@@ -431,9 +433,19 @@ bool Nic::pass()
 		work |= receive_pass();
 	for (auto& channel : channels_)
 		finish(*channel);
-	stats_.passes++;
-	stats_.idle_passes += !work;
+	if (stats_.tx_frames + stats_.rx_frames != moved)
+		count_time(begin);
 	return work;
+}
+
+/* Who waited for whom: a pause is waiting only if frames go on soon. */
+void Nic::count_time(uint64_t begin)
+{
+	static constexpr uint64_t kPause = 100'000'000;
+	if (begin - last_moved_ < kPause)
+		stats_.idle_ns += begin - last_moved_;
+	last_moved_ = monotonic_ns();
+	stats_.busy_ns += last_moved_ - begin;
 }
 
 bool Nic::unmask()

@@ -173,6 +173,7 @@ class Nic {
 	bool serve(Channel& channel);
 	void check_blocked(Channel& channel);
 	void finish(Channel& channel);
+	void count_time(uint64_t begin);
 	void note(const std::string& text);
 
 	/* nvsp_control.cpp */
@@ -279,6 +280,7 @@ class Nic {
 	Offloads offered_;
 	bool link_up_;
 	bool endpoint_full_ = false;
+	uint64_t last_moved_ = 0; /* when the last pass ended that moved frames */
 	uint32_t tx_count_ = 0; /* for the fault tx-fail */
 	std::unique_ptr<VfInterface> vf_interface_; /* if there is one for it */
 	bool vf_present_ = false;
