@@ -263,9 +263,10 @@ class Nic {
 	bool network_waits() const;
 	uint32_t most_held() const;
 	bool queue_frame(Channel& channel, const RxFrame& frame);
+	void add_range(Channel& channel, const RxFrame& frame);
 	void flush_rx(Channel& channel);
 	void rx_faults(Channel& channel);
-	void deliver(const RxFrame& frame);
+	bool deliver(const RxFrame& frame);
 	bool deliver_held(Channel& channel);
 	void forget_frames();
 
@@ -281,6 +282,7 @@ class Nic {
 	bool link_up_;
 	bool endpoint_full_ = false;
 	uint64_t last_moved_ = 0; /* when the last pass ended that moved frames */
+	bool moving_ = false;	  /* that was the last pass of all */
 	uint32_t tx_count_ = 0; /* for the fault tx-fail */
 	std::unique_ptr<VfInterface> vf_interface_; /* if there is one for it */
 	bool vf_present_ = false;

@@ -74,6 +74,10 @@ void Nic::write_headers(const RxFrame& frame)
 	header.hdr = {rndis::kPacket, range_length(frame)};
 	header.data_offset = frame.offset - rndis::kOffsetBase;
 	header.data_length = frame.length;
+	if (!frame.verified && !frame.tagged && !frame.part && frame.rss.type == 0) {
+		memcpy(at, &header, sizeof(header));
+		return;
+	}
 	auto add_info = [&](uint32_t type, uint32_t value) {
 		WordInfo info{{sizeof(info), type, sizeof(rndis::PacketInfo)}, value};
 		memcpy(at + sizeof(header) + header.ppi_length, &info, sizeof(info));
@@ -110,8 +114,6 @@ RxFrame Nic::coalesce(Channel& channel, const RxFrame& frame)
 {
 	if (channel.rx_count == 0)
 		channel.rsc.end();
-	if (!enabled_.rsc4 && !enabled_.rsc6)
-		return frame;
 	RscSegment segment;
 	if (checksum_failed(frame.checksum) ||
 	    !read_segment(receive_buffer_.at(frame.index) + frame.offset, frame.length, segment) ||
@@ -185,13 +187,20 @@ bool Nic::queue_frame(Channel& channel, const RxFrame& frame)
 		}
 		return false;
 	}
-	const RxFrame part = coalesce(channel, frame);
-	write_headers(part);
-	channel.rx_index[channel.rx_count] = part.index;
-	channel.rx_range[channel.rx_count] = {range_length(part),
-					      receive_buffer_.offset(part.index)};
-	channel.rx_count++;
+	if (enabled_.rsc4 || enabled_.rsc6)
+		add_range(channel, coalesce(channel, frame));
+	else
+		add_range(channel, frame);
 	return true;
+}
+
+void Nic::add_range(Channel& channel, const RxFrame& frame)
+{
+	write_headers(frame);
+	channel.rx_index[channel.rx_count] = frame.index;
+	channel.rx_range[channel.rx_count] = {range_length(frame),
+					      receive_buffer_.offset(frame.index)};
+	channel.rx_count++;
 }
 
 void Nic::rx_faults(Channel& channel)
@@ -266,7 +275,8 @@ RxFrame Nic::inspect(uint32_t index, uint32_t length)
 	frame.length = length;
 	uint8_t* data = receive_buffer_.at(index) + frame.offset;
 	/* Who did not say that it knows the info for tags finds them where they are. */
-	if ((capabilities_ & nvsp::kCap8021q) && strip_tag(data, length, frame.tag)) {
+	if ((capabilities_ & nvsp::kCap8021q) && is_tagged(data, length)) {
+		frame.tag = strip_tag(data);
 		frame.tagged = true;
 		frame.offset += kVlanTag;
 		frame.length -= kVlanTag;
@@ -309,8 +319,9 @@ bool Nic::network_waits() const
  * Hands a frame to its channel, where it waits if the guest has no room. When a channel is full the
  * network waits, too, so that nothing is lost where the guest is only slow. But not
  * for ever if there are others: what is too much for a channel that is not served is dropped.
+ * @return whether the guest has it
  */
-void Nic::deliver(const RxFrame& frame)
+bool Nic::deliver(const RxFrame& frame)
 {
 	uint32_t number = frame.rss.channel;
 	/* What the table names may not be there (yet). */
@@ -318,16 +329,17 @@ void Nic::deliver(const RxFrame& frame)
 		number = 0;
 	Channel& channel = *channels_[number];
 	if (channel.held.empty()) {
-		if (queue_frame(channel, frame))
-			return;
+		if (queue_frame(channel, frame)) [[likely]]
+			return true;
 		stats_.rx_no_buffer++;
 		channel.held_since = monotonic_ns();
 	} else if (full(channel)) {
 		receive_buffer_.give(frame.index);
 		stats_.rx_dropped++;
-		return;
+		return false;
 	}
 	channel.held.push_back(frame);
+	return false;
 }
 
 bool Nic::deliver_held(Channel& channel)
@@ -385,8 +397,7 @@ bool Nic::receive_pass()
 			receive_buffer_.give(index);
 			continue;
 		}
-		deliver(inspect(index, length));
-		if (network_waits())
+		if (!deliver(inspect(index, length)) && network_waits())
 			break;
 	}
 	return work;

@@ -71,13 +71,11 @@ uint32_t vlan_info(uint16_t tag)
 	       ndis::kVlanId.put(tag);
 }
 
-bool strip_tag(uint8_t* frame, uint32_t length, uint16_t& tag)
+uint16_t strip_tag(uint8_t* frame)
 {
-	if (length < kEthernetHeader + kVlanTag || load16(frame + 12) != kTypeVlan)
-		return false;
-	tag = load16(frame + 14);
+	const uint16_t tag = load16(frame + 14);
 	memmove(frame + kVlanTag, frame, 12);
-	return true;
+	return tag;
 }
 
 } // namespace netvsp

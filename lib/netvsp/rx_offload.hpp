@@ -4,6 +4,8 @@
 
 #include <cstdint>
 
+#include "inet.hpp"
+
 namespace netvsp {
 
 /**
@@ -20,13 +22,17 @@ uint32_t verify_checksums(const uint8_t* frame, uint32_t length, uint32_t wanted
 /** Whether the value tells of a bad checksum. */
 bool checksum_failed(uint32_t info);
 
+/** Whether there is an 802.1Q tag. Of others, as QinQ's outer one (0x88a8), hosts know nothing. */
+inline bool is_tagged(const uint8_t* frame, uint32_t length)
+{
+	return length >= kEthernetHeader + kVlanTag && frame[12] == kTypeVlan >> 8 &&
+	       frame[13] == (kTypeVlan & 0xff);
+}
 /**
- * Takes an 802.1Q tag out of a frame by moving the addresses over it; the frame then starts 4 bytes
- * later. Other tags, as the outer one of QinQ (0x88a8), stay: hosts know no info for them.
- *
- * @return whether there was one
+ * Takes the tag out by moving the addresses over it; the frame then starts 4 bytes later.
+ * @return the tag
  */
-bool strip_tag(uint8_t* frame, uint32_t length, uint16_t& tag);
+uint16_t strip_tag(uint8_t* frame);
 
 /** A tag as rndis::kPpiVlan has it. */
 uint32_t vlan_info(uint16_t tag);

@@ -122,8 +122,13 @@ bool Nic::gather(Channel& channel, const Packet& packet, const nvsp::Message& me
 	return true;
 }
 
-bool Nic::copy_from_pieces(uint32_t offset, void* to, uint32_t length) const
+inline bool Nic::copy_from_pieces(uint32_t offset, void* to, uint32_t length) const
 {
+	if (const Piece& first = pieces_.front();
+	    uint64_t{offset} + length <= first.length) [[likely]] {
+		memcpy(to, first.data + offset, length);
+		return true;
+	}
 	auto* out = static_cast<uint8_t*>(to);
 	for (const Piece& piece : pieces_) {
 		if (offset >= piece.length) {

@@ -53,8 +53,9 @@ class LargeFrame {
 		request.mss = header.gso_size;
 		request.v6 = (header.gso_type & ~kVnetGsoEcn) == kVnetGsoTcp6;
 		request.l4 = header.csum_start;
-		tagged_ = strip_tag(frame, length, tag_);
+		tagged_ = is_tagged(frame, length);
 		if (tagged_) {
+			tag_ = strip_tag(frame);
 			frame += kVlanTag;
 			length -= kVlanTag;
 			request.l4 -= kVlanTag;
