@@ -47,10 +47,7 @@ void Rx::set_tx(Tx* tx)
 	lock_->unlock();
 }
 
-/*
- * Descriptor, TransferPageHeader, ranges, and then, at data_offset, the NVSP message. The count is
- * read here each time that the packet is looked at, and checked each time.
- */
+/* Descriptor, TransferPageHeader, ranges, and then, at data_offset, the NVSP message. */
 bool Rx::parse_transfer(const PacketView& view, Transfer& out)
 {
 	const uint8_t* p = channel_->rx.bytes(view, bounce_.data(), kBounceSize);
@@ -69,6 +66,37 @@ bool Rx::parse_transfer(const PacketView& view, Transfer& out)
 	return static_cast<uint16_t>(header) == nvsp::kReceiveBufferId &&
 	       static_cast<uint32_t>(message) == nvsp::kSendRndisPacket &&
 	       out.count <= (view.data_offset - fixed) / sizeof(vmbus::TransferPageRange);
+}
+
+/*
+ * Finds the next packet of frames, and takes what is before it. Looks at the host's index once in a
+ * burst, so that a burst ends. @return false: there is none
+ */
+bool Rx::open_packet(bool& refreshed)
+{
+	vmbus::RingReader& ring = channel_->rx;
+	if (!std::exchange(refreshed, true))
+		ring.refresh();
+	PacketView view;
+	while (pending_count_ < kPending && ring.peek(0, view)) {
+		const bool scanned = scanned_ != 0;
+		if (view.type != PacketType::kTransferPages) {
+			if (!scanned)
+				take_other(view);
+		} else if (!parse_transfer(view, packet_)) {
+			stats_.errors++;
+			complete(view.transaction_id);
+		} else if (packet_.channel_type == nvsp::kChannelData) {
+			packet_length_ = view.ring_length();
+			transaction_ = view.transaction_id;
+			return true;
+		} else if (!scanned) {
+			take_control(packet_);
+			complete(view.transaction_id);
+		}
+		consume(view.ring_length());
+	}
+	return false;
 }
 
 /* Frames never wait for somebody to take messages: what does not fit is lost. */
@@ -172,7 +200,7 @@ void Rx::scan_locked(bool starving, uint32_t owner)
 	if (starving && !found && scanned_ >= channel_->rx.available())
 		drop_oldest(owner);
 	/* What is at the read position and dealt with can go: nobody may be receiving. */
-	while (scanned_ != 0 && next_range_ == 0 && channel_->rx.peek(0, view)) {
+	while (scanned_ != 0 && packet_length_ == 0 && channel_->rx.peek(0, view)) {
 		Transfer transfer;
 		if (view.type == PacketType::kTransferPages &&
 		    (!parse_transfer(view, transfer) ||
@@ -188,45 +216,29 @@ void Rx::drop_oldest(uint32_t owner)
 {
 	if (channel_->rx.free_for_host() >= channel_->rx.size() / 8)
 		return;
-	PacketView view;
-	while (channel_->rx.free_for_host() < channel_->rx.size() / 2 &&
-	       channel_->rx.peek(0, view)) {
-		Transfer transfer;
-		if (view.type == PacketType::kTransferPages) {
-			if (!can_complete(owner))
-				return;
-			if (!parse_transfer(view, transfer)) {
-				stats_.errors++;
-				complete(view.transaction_id);
-			} else if (transfer.channel_type == nvsp::kChannelData) {
-				stats_.missed +=
-					transfer.count - std::min(transfer.count, next_range_);
-				next_range_ = 0;
-				if (hold_ == nullptr) {
-					complete(view.transaction_id);
-				} else { /* receive() lets go of it */
-					hold_->next = given_up_;
-					given_up_ = std::exchange(hold_, nullptr);
-				}
-			}
-		}
-		consume(view.ring_length());
+	bool refreshed = true;
+	while (channel_->rx.free_for_host() < channel_->rx.size() / 2 && can_complete(owner) &&
+	       (packet_length_ != 0 || open_packet(refreshed))) {
+		stats_.missed += packet_.count - next_range_;
+		end_packet([this](Hold* hold) { /* receive() lets go of it */
+						hold->next = given_up_;
+						given_up_ = hold;
+		});
 	}
 }
 
 uint32_t Rx::waiting_locked(uint32_t enough)
 {
 	channel_->rx.refresh();
-	uint32_t frames = 0;
+	uint32_t frames = packet_length_ != 0 ? packet_.count - next_range_ : 0;
 	PacketView view;
-	for (uint32_t at = 0;
+	for (uint32_t at = packet_length_;
 	     frames < enough && at < channel_->rx.available() && channel_->rx.peek(at, view);
 	     at += view.ring_length()) {
 		Transfer transfer;
 		if (view.type == PacketType::kTransferPages && parse_transfer(view, transfer) &&
 		    transfer.channel_type == nvsp::kChannelData)
-			frames += at == 0 ? transfer.count - std::min(transfer.count, next_range_)
-					  : transfer.count;
+			frames += transfer.count;
 	}
 	return frames;
 }

@@ -98,7 +98,7 @@ class Rx {
 	{
 		fresh = false;
 		if (hold_ == nullptr && holds_ != nullptr) {
-			hold_ = holds_->acquire(transaction_, frames_in_packet_);
+			hold_ = holds_->acquire(transaction_, packet_.count);
 			fresh = true;
 		}
 		return hold_;
@@ -180,6 +180,7 @@ class Rx {
 	};
 
 	bool parse_transfer(const vmbus::PacketView& view, Transfer& out);
+	bool open_packet(bool& refreshed);
 	void take_completion(const vmbus::PacketView& view);
 	void take_message(const vmbus::PacketView& view);
 	void take_control(const Transfer& transfer);
@@ -199,8 +200,8 @@ class Rx {
 		uint64_t begin;
 		uint64_t end;
 	};
-	uint32_t take_ranges(Window window, const Transfer& transfer, uint32_t most, Frame* frames,
-			     uint64_t& bytes);
+	static void prefetch(Window window, const uint8_t* ranges, uint32_t begin, uint32_t end);
+	uint32_t take_ranges(Window window, uint32_t most, Frame* frames, uint64_t& bytes);
 	void put_back(const Frame* frames, uint32_t count, uint64_t& bytes);
 	static bool parse_frame(Window window, uint64_t range, Frame& frame);
 	static bool parse_info(const uint8_t* info, uint32_t length, Frame& frame);
@@ -209,20 +210,21 @@ class Rx {
 	{
 		channel_->rx.consume(length);
 		scanned_ = scanned_ > length ? scanned_ - length : 0;
+		packet_length_ = next_range_ = 0;
 	}
 	void complete(uint64_t transaction_id)
 	{
 		pending_[pending_count_] = transaction_id;
 		vmbus::store_relaxed(&pending_count_, pending_count_ + 1);
 	}
-	/* The packet at the read position is through, or turned out to be bad half-way. */
-	template <class DropHold> void end_packet(uint64_t transaction_id, DropHold&& drop_hold)
+	/* The packet that is open is through. */
+	template <class DropHold> void end_packet(DropHold&& drop_hold)
 	{
-		next_range_ = 0;
 		if (hold_ != nullptr)
 			drop_hold(std::exchange(hold_, nullptr));
 		else
-			complete(transaction_id);
+			complete(transaction_);
+		consume(packet_length_);
 	}
 	/* Room in pending_ for one more packet; tries to make some. */
 	bool can_complete(uint32_t owner)
@@ -264,11 +266,14 @@ class Rx {
 	uint32_t begin_ = 0;
 	uint32_t end_ = 0;
 
-	uint32_t scanned_ = 0;	   /* bytes behind the read position that scan() dealt with */
-	uint32_t next_range_ = 0;  /* of the packet at the read position */
-	uint64_t transaction_ = 0; /* of the packet that is being delivered */
-	uint32_t frames_in_packet_ = 0;
-	Hold* hold_ = nullptr;	   /* of the same packet */
+	uint32_t scanned_ = 0; /* bytes behind the read position that scan() dealt with */
+	/* The packet of frames at the read position, once it was checked: until it is through,
+	 * nothing but its ranges is read again. */
+	Transfer packet_{};
+	uint32_t packet_length_ = 0; /* in the ring; 0: none is open */
+	uint32_t next_range_ = 0;
+	uint64_t transaction_ = 0;
+	Hold* hold_ = nullptr;
 	Hold* given_up_ = nullptr; /* of packets that were dropped in part */
 	HoldPool* holds_ = nullptr;
 	RxStats stats_;
@@ -374,19 +379,29 @@ inline bool Rx::parse_frame(Window window, uint64_t range, Frame& frame)
 	return parse_info(p + at, info_length, frame);
 }
 
-/*
- * Reads the next ranges of a packet, and what frames they are. Their headers are wanted at once, so
- * that waiting for one is waiting for all; what is behind a header is wanted soon.
- */
-inline uint32_t Rx::take_ranges(Window window, const Transfer& transfer, uint32_t most,
-				Frame* frames, uint64_t& bytes)
+/* The header and what is behind it. Whatever address that is: a hint cannot fail. */
+inline void Rx::prefetch(Window window, const uint8_t* ranges, uint32_t begin, uint32_t end)
 {
+	for (uint32_t i = begin; i < end; i++) {
+		const uint8_t* p = window.base + (range_at(ranges, i) >> 32);
+		__builtin_prefetch(p);
+		__builtin_prefetch(p + kCacheLine);
+	}
+}
+
+/*
+ * Reads the next ranges of the packet, and what frames they are. The host wrote them on another
+ * CPU: as many more are fetched meanwhile, for the next call.
+ */
+inline uint32_t Rx::take_ranges(Window window, uint32_t most, Frame* frames, uint64_t& bytes)
+{
+	const uint32_t count = packet_.count;
 	const uint32_t begin = next_range_;
-	const uint32_t end = begin + std::min(transfer.count - begin, most);
-	const uint8_t* const ranges = transfer.ranges;
-	/* Whatever address that is: a hint cannot fail. */
-	for (uint32_t i = begin; i < end; i++)
-		__builtin_prefetch(window.base + (range_at(ranges, i) >> 32));
+	const uint32_t end = begin + std::min(count - begin, most);
+	const uint8_t* const ranges = packet_.ranges;
+	if (begin == 0)
+		prefetch(window, ranges, 0, end);
+	prefetch(window, ranges, end, end + std::min(count - end, end - begin));
 	uint64_t sum = 0;
 	Frame* next = frames;
 	for (uint32_t i = begin; i < end; i++) {
@@ -394,7 +409,6 @@ inline uint32_t Rx::take_ranges(Window window, const Transfer& transfer, uint32_
 			stats_.errors++;
 			continue;
 		}
-		__builtin_prefetch(next->data + kCacheLine);
 		next->number = i;
 		sum += next->length;
 		next++;
@@ -419,65 +433,29 @@ uint32_t Rx::receive(uint32_t max, Deliver&& deliver, DropHold&& drop_hold, Gate
 		lock_->unlock();
 		return 0;
 	}
-	vmbus::RingReader& ring = channel_->rx;
 	if (given_up_ != nullptr) [[unlikely]]
 		drop_given_up(drop_hold);
 	const Window window{buffer_, begin_, end_};
 	uint32_t delivered = 0;
 	uint64_t bytes = 0;
-	ring.refresh();
-	vmbus::PacketView view;
-	while (delivered < max && ring.peek(0, view)) {
-		const bool scanned = scanned_ != 0;
-		if (view.type != vmbus::PacketType::kTransferPages) {
-			if (!scanned)
-				take_other(view);
-			consume(view.ring_length());
-			continue;
-		}
-		Transfer transfer;
-		if (!can_complete(gate.owner()))
-			break;
-		if (!parse_transfer(view, transfer)) [[unlikely]] {
-			stats_.errors++;
-			end_packet(view.transaction_id, drop_hold);
-			consume(view.ring_length());
-			continue;
-		}
-		if (transfer.channel_type != nvsp::kChannelData) [[unlikely]] {
-			if (!scanned) {
-				take_control(transfer);
-				end_packet(view.transaction_id, drop_hold);
-			}
-			consume(view.ring_length());
-			continue;
-		}
-		transaction_ = view.transaction_id;
-		frames_in_packet_ = transfer.count;
-		/* The host may say another count than when the packet was looked at before. */
-		next_range_ = std::min(next_range_, transfer.count);
-		bool full = false;
-		while (next_range_ < transfer.count && delivered < max) {
-			Frame frames[kBatch];
-			const uint32_t n = take_ranges(
-				window, transfer, std::min(max - delivered, kBatch), frames, bytes);
-			if (n == 0)
-				continue;
+	bool refreshed = false;
+	while (delivered < max && can_complete(gate.owner()) &&
+	       (packet_length_ != 0 || open_packet(refreshed))) {
+		Frame frames[kBatch];
+		const uint32_t n =
+			take_ranges(window, std::min(max - delivered, kBatch), frames, bytes);
+		if (n != 0) [[likely]] {
 			const uint32_t taken = deliver(frames, n);
 			delivered += taken;
 			if (taken != n) [[unlikely]] {
 				put_back(frames + taken, n - taken, bytes);
-				full = true;
 				break;
 			}
 		}
-		if (full)
-			break;
-		if (next_range_ < transfer.count)
-			continue;
-		stats_.packets++;
-		end_packet(view.transaction_id, drop_hold);
-		consume(view.ring_length());
+		if (next_range_ == packet_.count) {
+			stats_.packets++;
+			end_packet(drop_hold);
+		}
 	}
 	stats_.frames += delivered;
 	stats_.bytes += bytes;

@@ -71,11 +71,12 @@ struct VfAssociation {
  */
 struct Queue {
 	vmbus::Channel* channel = nullptr; /**< null: it is not open */
-	vmbus::SpinLock rx_lock;
-	vmbus::SpinLock tx_lock;
+	vmbus::Channel place;		   /**< where the device puts its channel */
+	/* Two lcores may receive and transmit: each has its cache lines. */
+	alignas(64) vmbus::SpinLock rx_lock;
 	Rx rx;
+	alignas(64) vmbus::SpinLock tx_lock;
 	Tx tx;
-	vmbus::Channel place; /**< where the device puts its channel */
 
 	/** @return false: somebody is in a burst, in whatever process */
 	bool idle()

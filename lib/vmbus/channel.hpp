@@ -80,9 +80,10 @@ struct Channel {
 	std::atomic<bool> armed{false};
 	uint32_t relid = 0;
 	uint16_t subchannel_index = 0;
-	RingWriter tx; /**< guest → host */
-	RingReader rx; /**< host → guest */
-	Doorbell doorbell;
+	/* Written by whoever transmits or receives, which may be two: each has its cache lines. */
+	alignas(64) RingWriter tx; /**< guest → host */
+	alignas(64) RingReader rx; /**< host → guest */
+	alignas(64) Doorbell doorbell;
 	/** An eventfd: the host signalled, or wake() was called. */
 	int event_fd = -1;
 
