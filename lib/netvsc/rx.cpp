@@ -181,33 +181,31 @@ void Rx::scan_locked(bool starving, uint32_t owner)
 	PacketView view;
 	bool found = false;
 	while (scanned_ < channel_->rx.available() && channel_->rx.peek(scanned_, view)) {
-		Transfer transfer;
-		const bool full = inbox_ != nullptr && inbox_->full();
+		bool frames = false;
 		if (view.type != PacketType::kTransferPages) {
-			if (full && for_inbox(view))
+			if (for_inbox(view) && inbox_ != nullptr && inbox_->full())
 				break;
 			take_other(view);
 			found = true;
-		} else if (parse_transfer(view, transfer) &&
-			   transfer.channel_type != nvsp::kChannelData) {
-			if (full || !can_complete(owner))
-				break;
-			take_control(transfer);
-			complete(view.transaction_id);
+		} else {
+			Transfer transfer;
+			const bool good = parse_transfer(view, transfer);
+			frames = !good || transfer.channel_type == nvsp::kChannelData;
+			if (!frames) {
+				if ((inbox_ != nullptr && inbox_->full()) || !can_complete(owner))
+					break;
+				take_control(transfer);
+				complete(view.transaction_id);
+			}
 		}
-		scanned_ += view.ring_length();
+		/* What is at the read position can go: nobody may be receiving. */
+		if (scanned_ == 0 && !frames && packet_length_ == 0)
+			consume(view.ring_length());
+		else
+			scanned_ += view.ring_length();
 	}
 	if (starving && !found && scanned_ >= channel_->rx.available())
 		drop_oldest(owner);
-	/* What is at the read position and dealt with can go: nobody may be receiving. */
-	while (scanned_ != 0 && packet_length_ == 0 && channel_->rx.peek(0, view)) {
-		Transfer transfer;
-		if (view.type == PacketType::kTransferPages &&
-		    (!parse_transfer(view, transfer) ||
-		     transfer.channel_type == nvsp::kChannelData))
-			break;
-		consume(view.ring_length());
-	}
 	finish_burst(owner);
 }
 

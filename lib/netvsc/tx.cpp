@@ -185,7 +185,7 @@ bool Tx::send_direct(uint32_t slot, uint8_t* header, uint64_t header_gpa, uint32
 		put_range(pieces[i].gpa, pieces[i].length);
 	const uint32_t rndis[4] = {nvsp::kSendRndisPacket, nvsp::kChannelData, nvsp::kNoSection, 0};
 	std::memcpy(at, rndis, sizeof(rndis));
-	std::memset(at + sizeof(rndis), 0, message - sizeof(rndis));
+	zero_words(at + sizeof(rndis), message - sizeof(rndis));
 	channel_->tx.end();
 	return true;
 }

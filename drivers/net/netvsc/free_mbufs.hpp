@@ -3,50 +3,66 @@
 #pragma once
 
 #include <cstdint>
-#include <cstring>
 
 #include <rte_mbuf.h>
 
 namespace netvsc {
 
-/** Whether freeing it is giving it back to its pool: it is whole, not shared, and of its own. */
-inline bool is_plain(const rte_mbuf& m)
+/** Whether the segment is nobody else's, and its data its own: it can go back to its pool. */
+inline bool is_sole(const rte_mbuf& m)
 {
-	/* One reference and one segment, in one look: they are neighbours. */
-	static_assert(offsetof(rte_mbuf, nb_segs) == offsetof(rte_mbuf, refcnt) + 2);
-	static constexpr uint32_t kOneOfEach = 1 | 1 << 16;
-	uint32_t counts;
-	std::memcpy(&counts, &m.refcnt, sizeof(counts));
-	return counts == kOneOfEach &&
+	return rte_mbuf_refcnt_read(&m) == 1 &&
 	       (m.ol_flags & (RTE_MBUF_F_INDIRECT | RTE_MBUF_F_EXTERNAL)) == 0;
 }
 
+/** Most that go back to a pool at once. */
+inline constexpr uint32_t kFreeAtOnce = 64;
+
+/** A chain, whose segments are mostly of one pool. */
+[[gnu::noinline]] inline void free_chain(rte_mbuf* m)
+{
+	void* sole[kFreeAtOnce];
+	uint32_t n = 0;
+	rte_mempool* pool = m->pool;
+	while (m != nullptr) {
+		rte_mbuf* next = m->next;
+		if (m->pool != pool || n == kFreeAtOnce || !is_sole(*m)) [[unlikely]] {
+			rte_pktmbuf_free_seg(m);
+		} else {
+			m->next = nullptr; /* as it was when it was allocated */
+			m->nb_segs = 1;
+			sole[n++] = m;
+		}
+		m = next;
+	}
+	rte_mempool_put_bulk(pool, sole, n);
+}
+
 /**
- * rte_pktmbuf_free_bulk() for what a transmit burst has copied: plain mbufs go back many at a time
- * and without a look at their second cache line.
+ * rte_pktmbuf_free_bulk() for what was transmitted: mbufs go back to their pool many at a time,
+ * those of one segment without a look at their second cache line.
  */
 inline void free_mbufs(rte_mbuf** mbufs, uint32_t count)
 {
-	static constexpr uint32_t kMost = 64;
-	void* plain[kMost];
+	void* sole[kFreeAtOnce];
 	uint32_t n = 0;
 	rte_mempool* pool = nullptr;
 	for (uint32_t i = 0; i < count; i++) {
 		rte_mbuf* m = mbufs[i];
-		if (!is_plain(*m)) [[unlikely]] {
-			rte_pktmbuf_free(m);
+		if (m->nb_segs != 1 || !is_sole(*m)) [[unlikely]] {
+			free_chain(m);
 			continue;
 		}
-		if (m->pool != pool || n == kMost) [[unlikely]] {
+		if (m->pool != pool || n == kFreeAtOnce) [[unlikely]] {
 			if (n != 0)
-				rte_mempool_put_bulk(pool, plain, n);
+				rte_mempool_put_bulk(pool, sole, n);
 			pool = m->pool;
 			n = 0;
 		}
-		plain[n++] = m;
+		sole[n++] = m;
 	}
 	if (n != 0)
-		rte_mempool_put_bulk(pool, plain, n);
+		rte_mempool_put_bulk(pool, sole, n);
 }
 
 } // namespace netvsc

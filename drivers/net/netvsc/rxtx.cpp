@@ -230,9 +230,18 @@ static bool send_long(TxQueue& q, rte_mbuf* m, uint32_t length, const TxInfo* in
 	return true;
 }
 
-static inline void release_mbuf(void* cookie)
+/* Frees what the host has read. */
+static inline void reap(Tx& tx)
 {
-	rte_pktmbuf_free(static_cast<rte_mbuf*>(cookie));
+	static constexpr uint32_t kMost = 64;
+	rte_mbuf* done[kMost];
+	uint32_t n = 0;
+	tx.reap([&](void* cookie) {
+		done[n++] = static_cast<rte_mbuf*>(cookie);
+		if (n == kMost)
+			free_mbufs(done, std::exchange(n, 0));
+	});
+	free_mbufs(done, n);
 }
 
 enum class Sent { kYes, kLater, kNever };
@@ -278,7 +287,7 @@ static uint16_t tx_burst(void* queue, rte_mbuf** mbufs, uint16_t count)
 			   gate);
 	if (!tx.begin(gate)) [[unlikely]]
 		return 0;
-	tx.reap(release_mbuf);
+	reap(tx);
 	uint16_t sent = 0;
 	uint16_t copied_from =
 		0; /* mbufs from there on were copied, or dropped, and are not free yet */
