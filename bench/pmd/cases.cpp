@@ -79,6 +79,9 @@ Group externals()
 	return group;
 }
 
+/* Whether many cost more than one: a queue has as many frames waiting, however many there are. */
+constexpr uint32_t kEach = 32;
+
 Group queues(uint32_t count)
 {
 	Group group{"queues" + text(count), "", 1, {}};
@@ -86,7 +89,8 @@ Group queues(uint32_t count)
 		group.cases.push_back({.name = std::string(name) + "/64/queues" + text(count),
 				       .direction = direction,
 				       .size = 64,
-				       .queues = count});
+				       .queues = count,
+				       .each = kEach});
 	return group;
 }
 
@@ -96,7 +100,8 @@ Group ports(uint32_t count)
 	group.cases.push_back({.name = "io/64/ports" + text(count),
 			       .direction = Direction::kIo,
 			       .size = 64,
-			       .ports = count});
+			       .ports = count,
+			       .each = kEach});
 	return group;
 }
 

@@ -25,6 +25,7 @@ struct Case {
 	uint32_t segments = 1; /* mbufs of a transmitted frame, at least */
 	bool chained = false;  /* received frames are longer than an mbuf */
 	uint32_t lcores = 1;   /* 2 = the other one transmits */
+	uint32_t each = 0;     /* frames of a queue in a step; 0 = as the command says */
 };
 
 /** All cases, in groups: those of a group share a process, as what differs is set at its start. */

@@ -17,7 +17,8 @@ Times rte_eth_rx_burst() and rte_eth_tx_burst() of a driver against the emulated
 only in between. Under tools/uio-host the devices are those of uio_hv_generic, else vdevs.
 
   --plugin FILE     the driver; without it the one that DPDK has loaded by itself
-  --group NAME      which cases: copy (default), external, queues4, queues16, ports8, ports32
+  --group NAME      which cases: copy (default), external, queues1, queues4, queues16,
+                    ports1, ports8, ports32
   --case PATTERN    only those, e.g. 'rx/64*'; may be repeated
   --list            name the cases of the group and end
   --samples N       of each case (30)
@@ -57,6 +58,9 @@ void print(const bench::Case& c, const bench::Result& result)
 		std::printf(", \"frames\": %llu, \"frames_per_packet\": %.1f",
 			    static_cast<unsigned long long>(result.frames),
 			    result.frames_per_packet);
+		if (result.queue_bytes != 0)
+			std::printf(", \"queue_bytes\": %llu",
+				    static_cast<unsigned long long>(result.queue_bytes));
 	}
 	std::printf("}\n");
 	std::fflush(stdout);

@@ -35,6 +35,8 @@ class Measurement {
 	{
 		result_.unsupported = rig_.configure(case_);
 		if (result_.unsupported.empty()) {
+			if (case_.queues > 1)
+				result_.queue_bytes = rig_.heap_bytes() / case_.queues;
 			prepare();
 			if (result_.error.empty())
 				sample_all();
@@ -54,7 +56,7 @@ class Measurement {
 	void prepare()
 	{
 		const size_t paths = rig_.paths().size();
-		each_ = std::max(options_.frames / static_cast<uint32_t>(paths), case_.burst);
+		each_ = case_.each != 0 ? case_.each : std::max(options_.frames, case_.burst);
 		if (case_.size > 4096)
 			each_ = std::min(each_, 32u); /* a share of the receive buffer */
 		std::vector<std::vector<uint16_t>> flows;

@@ -24,6 +24,7 @@ struct Result {
 	std::vector<double> cycles; /**< per frame, of each sample */
 	std::vector<double> floor;  /**< of the copy alone; empty where there is none to compare */
 	uint64_t frames = 0;
+	uint64_t queue_bytes = 0;     /**< of DPDK's heap, for each of several queues */
 	double frames_per_packet = 0; /**< by the host's counts: received, or else sent */
 };
 

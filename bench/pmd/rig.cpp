@@ -21,7 +21,8 @@ namespace {
 
 constexpr const char* kMemoryMb = "1024";
 constexpr uint32_t kMaxQueues = 16;
-constexpr uint16_t kDescriptors = 1024;
+/* DPDK is built for so many ports. */
+static_assert(RTE_MAX_ETHPORTS >= 32);
 constexpr uint32_t kRoom = RTE_MBUF_DEFAULT_BUF_SIZE;
 
 uint64_t offloads_of(const Case& c, uint64_t checksum, uint64_t vlan)
@@ -131,6 +132,17 @@ std::string Rig::driver_name() const
 	return rte_eth_dev_info_get(0, &info) == 0 ? info.driver_name : "";
 }
 
+static size_t heap_in_use()
+{
+	size_t sum = 0;
+	for (int socket = 0; socket < RTE_MAX_NUMA_NODES; socket++) {
+		rte_malloc_socket_stats stats;
+		if (rte_malloc_get_socket_stats(socket, &stats) == 0)
+			sum += stats.heap_allocsz_bytes;
+	}
+	return sum;
+}
+
 static uint32_t mtu_of(const Case& c)
 {
 	return c.size > RTE_ETHER_MAX_LEN && c.offload != Offload::kTso ? c.size - RTE_ETHER_HDR_LEN
@@ -168,9 +180,10 @@ std::string Rig::configure_port(const Case& c, uint16_t port)
 	    rc != 0 && mtu_of(c) != RTE_ETHER_MTU)
 		return "MTU: " + std::string(rte_strerror(-rc));
 	for (uint16_t queue = 0; queue < queues; queue++) {
-		if (int rc = rte_eth_tx_queue_setup(port, queue, kDescriptors, 0, nullptr))
+		/* As many descriptors as the driver prefers. */
+		if (int rc = rte_eth_tx_queue_setup(port, queue, 0, 0, nullptr))
 			return "transmit queue: " + std::string(rte_strerror(-rc));
-		if (int rc = rte_eth_rx_queue_setup(port, queue, kDescriptors, 0, nullptr, pool_))
+		if (int rc = rte_eth_rx_queue_setup(port, queue, 0, 0, nullptr, pool_))
 			return "receive queue: " + std::string(rte_strerror(-rc));
 		paths_.push_back({port, queue});
 	}
@@ -193,10 +206,13 @@ std::string Rig::configure(const Case& c)
 		rte_eth_dev_stop(port);
 	configured_.clear();
 	paths_.clear();
+	const size_t before = heap_in_use();
 	std::string wrong;
 	for (ports_ = 0; ports_ < c.ports && wrong.empty(); ports_++)
 		wrong = configure_port(c, static_cast<uint16_t>(ports_));
 	host_.stop();
+	if (heap_bytes_ == 0)
+		heap_bytes_ = heap_in_use() - before;
 	if (wrong.empty())
 		configured_ = wanted;
 	return wrong;
@@ -278,17 +294,6 @@ std::string Rig::complaints()
 			return "the host refused " + std::to_string(now.tx_errors) + " frames";
 	}
 	return {};
-}
-
-size_t Rig::heap_bytes()
-{
-	size_t sum = 0;
-	for (int socket = 0; socket < RTE_MAX_NUMA_NODES; socket++) {
-		rte_malloc_socket_stats stats;
-		if (rte_malloc_get_socket_stats(socket, &stats) == 0)
-			sum += stats.heap_allocsz_bytes;
-	}
-	return sum;
 }
 
 } // namespace bench

@@ -60,8 +60,8 @@ class Rig {
 	/** Errors that the host saw since configure(). @return empty, or what */
 	std::string complaints();
 	netvsp::NicStats stats(uint16_t port);
-	/** Bytes that the driver has taken from DPDK's heap. */
-	static size_t heap_bytes();
+	/** Bytes of DPDK's heap that the first configure() took, for all of its queues. */
+	size_t heap_bytes() const { return heap_bytes_; }
 	std::string driver_name() const;
 
       private:
@@ -75,7 +75,8 @@ class Rig {
 	std::vector<uint16_t> port_of_; /* port number by NIC */
 	rte_mempool* pool_ = nullptr;
 	std::vector<Path> paths_;
-	uint32_t ports_ = 0;	 /* that are started */
+	uint32_t ports_ = 0; /* that are started */
+	size_t heap_bytes_ = 0;
 	std::string configured_; /* what configure() did last */
 };
 

@@ -12,7 +12,7 @@ namespace netvsc {
 
 class CompletionQueue {
       public:
-	/** @param capacity a power of two, more than the transmit slots that can be in flight */
+	/** @param capacity a power of two, as many as transmit slots can be in flight */
 	explicit CompletionQueue(uint32_t capacity, std::pmr::memory_resource* memory =
 							    std::pmr::new_delete_resource())
 		: mask_(capacity - 1), entries_(capacity, memory)

@@ -168,9 +168,10 @@ class Rx {
 
       private:
 	static constexpr uint32_t kCacheLine = 64;
-	static constexpr uint32_t kBounceSize = 8192; /* a packet that wraps: 1,000 ranges */
+	static constexpr uint32_t kBounceSize =
+		4096; /* a packet that wraps: 500 ranges, OpenVMM has 375 */
 	/* Completions not yet written; beyond that no packet is taken, but held ones come back. */
-	static constexpr uint32_t kPending = 1024;
+	static constexpr uint32_t kPending = 256;
 
 	/* A transfer-page packet, checked. */
 	struct Transfer {

@@ -8,19 +8,6 @@ namespace netvsc {
 using vmbus::align8;
 using vmbus::kPageSize;
 
-static uint32_t bounce_size(uint32_t max_bounce)
-{
-	return (Tx::kMaxHeader + max_bounce + 63) / 64 * 64;
-}
-
-size_t Tx::memory_size(uint32_t direct_slots, uint32_t max_bounce)
-{
-	if (direct_slots == 0)
-		return 0;
-	return size_t{direct_slots} * kHeaderSlot +
-	       size_t{kBounceBuffers} * bounce_size(max_bounce);
-}
-
 Tx::Tx(vmbus::Channel& channel, vmbus::SpinLock& lock, const TxConfig& config,
        std::pmr::memory_resource* memory)
 	: channel_(&channel),
@@ -37,7 +24,7 @@ Tx::Tx(vmbus::Channel& channel, vmbus::SpinLock& lock, const TxConfig& config,
 			  c.direct_slots = 0;
 		  return c;
 	  }()),
-	  completions_(std::bit_ceil(2 * (config.section_count + config.direct_slots) + 64), memory)
+	  completions_(std::bit_ceil(config.section_count + config.direct_slots + 1), memory)
 {
 	const uint32_t message = align8(nvsp::message_size(config_.nvsp_version));
 	section_packet_ = sizeof(vmbus::PacketDescriptor) + message;
@@ -56,10 +43,6 @@ Tx::Tx(vmbus::Channel& channel, vmbus::SpinLock& lock, const TxConfig& config,
 	free_direct_ = Array<uint32_t>(config_.direct_slots, memory);
 	for (uint32_t i = config_.direct_slots; i-- > 0;)
 		free_direct_[free_direct_count_++] = config_.section_count + i;
-	bounce_bytes_ = bounce_size(config_.max_bounce);
-	if (config_.direct_slots != 0)
-		for (uint32_t i = 0; i < kBounceBuffers; i++)
-			free_bounce_[free_bounce_count_++] = static_cast<uint8_t>(i);
 }
 
 void* Tx::finish(uint64_t entry)
@@ -85,10 +68,7 @@ void* Tx::finish(uint64_t entry)
 		return nullptr;
 	}
 	free_direct_[free_direct_count_++] = slot;
-	if (s.bounce >= 0) {
-		free_bounce_[free_bounce_count_++] = static_cast<uint8_t>(s.bounce);
-		s.bounce = -1;
-	}
+	give_bounce(s);
 	return std::exchange(s.cookie, nullptr);
 }
 
@@ -105,12 +85,6 @@ bool Tx::direct_frame(const GpaPiece* pieces, uint32_t count, uint32_t length, v
 			   header_size(info), pieces, count, length, cookie, info);
 }
 
-uint8_t* Tx::bounce_data(uint32_t i) const
-{
-	return config_.memory.data + size_t{config_.direct_slots} * kHeaderSlot +
-	       size_t{i} * bounce_bytes_;
-}
-
 uint8_t* Tx::bounce_begin(uint32_t length)
 {
 	if (open_ != kNone)
@@ -118,24 +92,22 @@ uint8_t* Tx::bounce_begin(uint32_t length)
 	/* One range of header and frame together: what bounce_end() writes is known now. */
 	const uint32_t worst =
 		16 + 8 + 8 + 8 * ((kMaxHeader + length) / kPageSize + 2) + 40 + vmbus::kFooterSize;
-	if (free_bounce_count_ == 0 || free_direct_count_ == 0 ||
-	    !channel_->tx.fits(worst, kHeadroom))
+	if (free_direct_count_ == 0 || !channel_->tx.fits(worst, kHeadroom))
 		return nullptr;
-	return bounce_data(free_bounce_[free_bounce_count_ - 1]) + kMaxHeader;
+	bounce_ = config_.bounce->take();
+	return bounce_ != BouncePool::kNone ? config_.bounce->frame(bounce_) : nullptr;
 }
 
 void Tx::bounce_end(uint32_t length, const TxInfo* info)
 {
-	const uint8_t bounce = free_bounce_[--free_bounce_count_];
 	const uint32_t slot = free_direct_[free_direct_count_ - 1];
 	/* The header ends where the frame begins. */
 	const uint32_t header = header_size(info);
-	uint8_t* data = bounce_data(bounce) + kMaxHeader - header;
-	slots_[slot].bounce = static_cast<int8_t>(bounce);
+	uint8_t* data = config_.bounce->frame(bounce_) - header;
+	slots_[slot].bounce = static_cast<int8_t>(bounce_);
 	stats_.bounced++;
-	send_direct(slot, data,
-		    config_.memory.gpa + static_cast<uint64_t>(data - config_.memory.data),
-		    header + length, nullptr, 0, length, nullptr, info);
+	send_direct(slot, data, config_.bounce->gpa(data), header + length, nullptr, 0, length,
+		    nullptr, info);
 }
 
 /*

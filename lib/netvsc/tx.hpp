@@ -15,6 +15,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "bounce_pool.hpp"
 #include "completion_queue.hpp"
 #include "gate.hpp"
 #include "nvsp.hpp"
@@ -23,13 +24,6 @@
 #include "vmbus/channel.hpp"
 
 namespace netvsc {
-
-/** Memory of the guest that the host can reach by guest-physical address. */
-struct DmaMemory {
-	uint8_t* data = nullptr;
-	uint64_t gpa = 0; /**< of the first byte; the rest follows without a gap */
-	size_t size = 0;
-};
 
 /** A part of a frame for a GPA-direct packet, without gaps in guest-physical memory. */
 struct GpaPiece {
@@ -45,10 +39,10 @@ struct TxConfig {
 	uint32_t max_frames = 1; /**< frames per section and packet that the host takes */
 	uint32_t alignment = 8;	 /**< of RNDIS messages in a section, a power of two */
 	uint32_t nvsp_version = nvsp::kVersion1;
-	uint32_t max_frame = 1518;  /**< longest frame that is not segmented by the host */
-	uint32_t max_bounce = 1518; /**< longest frame that fits a bounce buffer */
-	uint32_t direct_slots = 0;  /**< GPA-direct packets in flight */
-	DmaMemory memory;	    /**< tx_memory_size() bytes; may be absent: copies only */
+	uint32_t max_frame = 1518;    /**< longest frame that is not segmented by the host */
+	uint32_t direct_slots = 0;    /**< GPA-direct packets in flight */
+	DmaMemory memory;	      /**< memory_size() bytes; may be absent: copies only */
+	BouncePool* bounce = nullptr; /**< outlives the pipeline; null = none */
 };
 
 struct TxStats {
@@ -70,12 +64,15 @@ class Tx {
 		sizeof(rndis::PacketMessage) + TxInfo::kMax * TxInfo::kBytesEach;
 	static constexpr uint32_t kHeaderSlot = 128; /* within one page, as hosts want it */
 	static_assert(kMaxHeader <= kHeaderSlot);
-	static constexpr uint32_t kBounceBuffers = 8;
+	static_assert(kMaxHeader <= BouncePool::kHeadroom);
 	/** Pieces of a frame that fit one packet beside the RNDIS header. */
 	static constexpr uint32_t kMaxPieces = vmbus::kMaxGpaRanges - 1;
 
-	/** Bytes of DmaMemory that a queue with this configuration needs. */
-	static size_t memory_size(uint32_t direct_slots, uint32_t max_bounce);
+	/** Bytes of DmaMemory that a queue with so many slots needs: their headers. */
+	static size_t memory_size(uint32_t direct_slots)
+	{
+		return size_t{direct_slots} * kHeaderSlot;
+	}
 
 	/** Sends nothing. */
 	Tx() = default;
@@ -132,7 +129,10 @@ class Tx {
 	uint32_t slots() const { return slot_count_; }
 	uint32_t in_flight() const { return slots() - free_sections_count_ - free_direct_count_; }
 	uint32_t max_frame() const { return config_.max_frame; }
-	bool can_bounce(uint32_t length) const { return length <= config_.max_bounce; }
+	bool can_bounce(uint32_t length) const
+	{
+		return config_.bounce != nullptr && length <= config_.bounce->longest();
+	}
 
 	/**
 	 * Room for a frame of `length` bytes (can_copy()) in a send section, its header written.
@@ -169,7 +169,7 @@ class Tx {
 
 	/**
 	 * Room for a frame that can_bounce() in a bounce buffer, for frames of too many
-	 * pieces, or in memory that the host cannot reach. Fill it, then call bounce_end().
+	 * pieces, or in memory that the host cannot reach. Fill it, and call bounce_end() next.
 	 * @return null: none free until the host completes something
 	 */
 	uint8_t* bounce_begin(uint32_t length);
@@ -177,12 +177,14 @@ class Tx {
 
 	const TxStats& stats() const { return stats_; }
 
-	/** Gives back the cookies of all frames in flight; the channel is closed. */
+	/** Gives back the cookies and buffers of all frames in flight; the channel is closed. */
 	template <class Release> void abandon(Release&& release)
 	{
-		for (uint32_t i = 0; i < slot_count_; i++)
+		for (uint32_t i = 0; i < slot_count_; i++) {
 			if (void* cookie = std::exchange(slots_[i].cookie, nullptr))
 				release(cookie);
+			give_bounce(slots_[i]);
+		}
 	}
 
       private:
@@ -281,7 +283,12 @@ class Tx {
 	bool send_direct(uint32_t slot, uint8_t* header, uint64_t header_gpa, uint32_t first_range,
 			 const GpaPiece* pieces, uint32_t count, uint32_t length, void* cookie,
 			 const TxInfo* info);
-	uint8_t* bounce_data(uint32_t i) const;
+	void give_bounce(Slot& slot)
+	{
+		if (slot.bounce >= 0)
+			config_.bounce->give(static_cast<uint32_t>(slot.bounce));
+		slot.bounce = -1;
+	}
 
 	vmbus::Channel* channel_ = nullptr;
 	vmbus::SpinLock* lock_ = nullptr;
@@ -298,11 +305,9 @@ class Tx {
 
 	uint32_t free_sections_count_ = 0;
 	uint32_t free_direct_count_ = 0;
-	uint32_t free_bounce_count_ = 0;
 	Array<uint32_t> free_sections_;
 	Array<uint32_t> free_direct_;
-	uint8_t free_bounce_[kBounceBuffers] = {};
-	uint32_t bounce_bytes_ = 0; /* of one */
+	uint32_t bounce_ = BouncePool::kNone; /* between bounce_begin() and bounce_end() */
 
 	uint32_t slot_count_ = 0;
 	Array<Slot> slots_;

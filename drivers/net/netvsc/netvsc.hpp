@@ -29,7 +29,7 @@ namespace netvsc {
 
 inline constexpr uint16_t kMinDescriptors = 64;
 inline constexpr uint16_t kMaxDescriptors = 4096;
-inline constexpr uint16_t kDefaultDescriptors = 512;
+inline constexpr uint16_t kDefaultDescriptors = 256;
 
 /** Null-terminated keys that parse_args() takes. */
 extern const char* const kArgKeys[];
@@ -53,6 +53,10 @@ struct Port {
 	{
 	}
 
+	~Port() { rte_memzone_free(bounce); }
+	Port(const Port&) = delete;
+	Port& operator=(const Port&) = delete;
+
 	vmbus::bus::BusDevice& bus_device;
 	PortMemory hold;
 	SharedPort& shared = hold.port;
@@ -60,6 +64,7 @@ struct Port {
 	RssWanted& rss = shared.rss;
 	rte_ether_addr& mac = shared.mac;
 	Session session;
+	const rte_memzone* bounce = nullptr; /**< memory of the bounce buffers, once it started */
 	rte_eth_dev* ethdev = nullptr;
 	bool mac_changed = false; /**< by the application: again after each connect */
 	std::atomic<bool> gone{false};

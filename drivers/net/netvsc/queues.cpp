@@ -68,16 +68,14 @@ int tx_queue_setup(rte_eth_dev* dev, uint16_t id, uint16_t descriptors, unsigned
 	q->id = id;
 	q->deferred = config->tx_deferred_start != 0;
 	q->descriptors = descriptors;
-	/* Header slots and bounce buffers, for the longest frame that any MTU allows. */
 	const bool lso = ((config->offloads | dev->data->dev_conf.txmode.offloads) &
 			  RTE_ETH_TX_OFFLOAD_TCP_TSO) != 0;
 	q->max_lso = lso ? std::min(port.session.info().offload.lso4_max,
 				    port.session.info().offload.lso6_max)
 			 : 0;
-	q->max_bounce = std::max(kMaxMtu, q->max_lso + kMaxHeaders) + kEthernetHeader + kVlanTag;
 	char name[RTE_MEMZONE_NAMESIZE];
 	std::snprintf(name, sizeof(name), "netvsc_%u_tx_%u", dev->data->port_id, id);
-	q->memory = rte_memzone_reserve_aligned(name, Tx::memory_size(descriptors, q->max_bounce),
+	q->memory = rte_memzone_reserve_aligned(name, Tx::memory_size(descriptors),
 						node_for(port, socket), RTE_MEMZONE_IOVA_CONTIG,
 						vmbus::kPageSize);
 	if (q->memory == nullptr) {
@@ -115,6 +113,34 @@ void tx_queue_release(rte_eth_dev* dev, uint16_t id)
 	dev->data->tx_queues[id] = nullptr;
 }
 
+static DmaMemory dma_memory(const rte_memzone& zone)
+{
+	return {static_cast<uint8_t*>(zone.addr), zone.iova, zone.len};
+}
+
+/* Room for the longest frame that any MTU allows, and the longest large send. No queue is in use.
+ */
+static Error reserve_bounce(Port& port)
+{
+	const rte_eth_dev_data& data = *port.ethdev->data;
+	uint32_t longest = kMaxMtu;
+	for (uint16_t i = 0; i < data.nb_tx_queues; i++)
+		longest = std::max(longest, tx_queue(data, i)->max_lso + kMaxHeaders);
+	longest += kEthernetHeader + kVlanTag;
+	const size_t size = BouncePool::memory_size(longest);
+	if (port.bounce == nullptr || port.bounce->len < size) {
+		rte_memzone_free(port.bounce);
+		char name[RTE_MEMZONE_NAMESIZE];
+		std::snprintf(name, sizeof(name), "netvsc_%u_bounce", data.port_id);
+		port.bounce = rte_memzone_reserve_aligned(
+			name, size, port.numa_node(), RTE_MEMZONE_IOVA_CONTIG, vmbus::kPageSize);
+		if (port.bounce == nullptr)
+			return {rte_errno, "no memory for bounce buffers"};
+	}
+	port.shared.bounce.reset(dma_memory(*port.bounce), longest);
+	return {};
+}
+
 /* Sections and receive buffers are shared out evenly: no queue can starve another. */
 static void build(Port& port)
 {
@@ -137,9 +163,9 @@ static void build(Port& port)
 		c.alignment = info.alignment;
 		c.nvsp_version = info.nvsp_version;
 		c.max_frame = info.mtu + kEthernetHeader + kVlanTag;
-		c.max_bounce = q.max_bounce;
 		c.direct_slots = q.descriptors;
-		c.memory = {static_cast<uint8_t*>(q.memory->addr), q.memory->iova, q.memory->len};
+		c.memory = dma_memory(*q.memory);
+		c.bounce = &port.shared.bounce;
 		keep_stats(q);
 		channel.rx.set_tx(nullptr);
 		q.built = false;
@@ -177,6 +203,8 @@ static void build(Port& port)
 
 Error build_pipelines(Port& port)
 {
+	if (Error error = reserve_bounce(port))
+		return error;
 	try {
 		build(port);
 	} catch (const std::bad_alloc&) {

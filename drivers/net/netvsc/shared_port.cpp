@@ -56,6 +56,7 @@ void SharedPort::reset()
 	rss = {};
 	ptype_mask = kAllPtypes;
 	bursts = {};
+	bounce.reset({}, 0);
 	vf = {};
 	const auto reset_vf = [](VfFrames& f) {
 		f.frames = f.bytes = f.dropped = f.dropped_bytes = 0;

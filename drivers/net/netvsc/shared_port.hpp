@@ -104,7 +104,6 @@ struct alignas(64) TxQueue {
 	bool deferred = false; /**< does not start with the port */
 	uint16_t descriptors = 0;
 	const rte_memzone* memory = nullptr;
-	uint32_t max_bounce = 0; /**< longest frame that the bounce buffers in it take */
 	VfFrames vf;
 	TxStats past;
 	TxStats base;
@@ -139,6 +138,7 @@ struct SharedPort {
 	std::array<void*, nvsp::kMaxChannels> rx_table;
 	std::array<void*, nvsp::kMaxChannels> tx_table;
 	SessionState session;
+	BouncePool bounce;
 
 	char name[RTE_ETH_NAME_MAX_LEN] = "";
 	char device[RTE_DEV_NAME_MAX_LEN] = ""; /**< EAL's, to which the port belongs */

@@ -13,6 +13,7 @@ namespace {
 
 constexpr uint64_t kMemoryGpa = 0x123456000;
 constexpr uint32_t kFirstSection = 3;
+constexpr uint32_t kLongest = 9234;
 
 /* A Tx and a host that takes its packets apart as the specification says. */
 struct TxFixture {
@@ -25,9 +26,15 @@ struct TxFixture {
 		alignment = c.alignment;
 		sections.reset(new uint8_t[(kFirstSection + c.section_count) * section_size]());
 		c.sections = &sections[0];
-		memory.resize(Tx::memory_size(c.direct_slots, c.max_bounce));
-		if (!memory.empty())
-			c.memory = {memory.data(), kMemoryGpa, memory.size()};
+		const size_t headers = Tx::memory_size(c.direct_slots);
+		if (headers != 0) {
+			memory.resize(headers + BouncePool::memory_size(kLongest));
+			c.memory = {memory.data(), kMemoryGpa, headers};
+			bounce.reset({memory.data() + headers, kMemoryGpa + headers,
+				      memory.size() - headers},
+				     kLongest);
+			c.bounce = &bounce;
+		}
 		message = c.nvsp_version >= 0x60001 ? 40 : 32;
 		tx = std::make_unique<Tx>(wire.channel, wire.tx_lock, c);
 	}
@@ -166,6 +173,7 @@ struct TxFixture {
 	std::vector<uint64_t> ids;
 	std::vector<uint32_t> range_pages;
 	uint32_t last_section = 0;
+	BouncePool bounce;
 	std::unique_ptr<Tx> tx;
 	std::vector<Bytes> infos; /* of each frame */
 };
@@ -176,7 +184,7 @@ TxConfig config(uint32_t sections, uint32_t direct = 0, uint32_t frames = 8)
 	c.section_count = sections;
 	c.direct_slots = direct;
 	c.max_frames = frames;
-	c.max_frame = c.max_bounce = 9234;
+	c.max_frame = kLongest;
 	return c;
 }
 
@@ -381,7 +389,7 @@ TEST(Tx, BounceBuffersForFramesNobodyElseTakes)
 	TxFixture t(config(0, 32));
 	std::vector<Bytes> sent;
 	t.tx->begin();
-	for (uint32_t i = 0; i < Tx::kBounceBuffers; i++) {
+	for (uint32_t i = 0; i < BouncePool::kBuffers; i++) {
 		sent.push_back(pattern(i % 2 != 0 ? 9234 : 1, i));
 		uint8_t* p = t.tx->bounce_begin(static_cast<uint32_t>(sent.back().size()));
 		ASSERT_NE(p, nullptr);
@@ -391,14 +399,20 @@ TEST(Tx, BounceBuffersForFramesNobodyElseTakes)
 	EXPECT_EQ(t.tx->bounce_begin(60), nullptr);
 	t.tx->end();
 	EXPECT_EQ(t.take_all(), sent);
-	EXPECT_EQ(t.tx->stats().bounced, uint64_t{Tx::kBounceBuffers});
+	EXPECT_EQ(t.tx->stats().bounced, uint64_t{BouncePool::kBuffers});
 	t.complete_all();
 	EXPECT_TRUE(t.reap().empty()); /* no cookies: the frames were copied */
 	EXPECT_EQ(t.tx->in_flight(), 0u);
+	/* Those of frames in flight come back when the channel is closed. */
 	t.tx->begin();
-	EXPECT_NE(t.tx->bounce_begin(60), nullptr); /* not ended: nothing happens */
+	for (uint32_t i = 0; i < BouncePool::kBuffers; i++) {
+		ASSERT_NE(t.tx->bounce_begin(60), nullptr);
+		t.tx->bounce_end(60);
+	}
 	t.tx->end();
-	EXPECT_TRUE(t.take_all().empty());
+	EXPECT_EQ(t.bounce.take(), BouncePool::kNone);
+	t.tx->abandon([](void*) {});
+	EXPECT_NE(t.bounce.take(), BouncePool::kNone);
 }
 
 TEST(Tx, FullRingRefusesAndResumes)
@@ -517,7 +531,7 @@ TEST(Tx, WithoutMemoryOrSectionsItSaysSo)
 	EXPECT_FALSE(none.tx->can_copy(1));
 	EXPECT_FALSE(none.tx->can_direct());
 	EXPECT_EQ(none.tx->slots(), 0u);
-	EXPECT_EQ(Tx::memory_size(0, 9000), 0u);
+	EXPECT_EQ(Tx::memory_size(0), 0u);
 	none.tx->begin();
 	EXPECT_EQ(none.tx->copy_frame(60), nullptr);
 	EXPECT_EQ(none.tx->bounce_begin(60), nullptr);
