@@ -109,8 +109,8 @@ Group ports(uint32_t count)
 
 const std::vector<Group>& groups()
 {
-	static const std::vector<Group> all = {copies(),   externals(), queues(4),
-					       queues(16), ports(8),	ports(32)};
+	static const std::vector<Group> all = {copies(),   externals(), queues(1), queues(4),
+					       queues(16), ports(1),	ports(8),  ports(32)};
 	return all;
 }
 
