@@ -30,6 +30,12 @@ struct Timed {
 	bool complete = false; /**< everything moved, in a reasonable number of calls */
 };
 
+/**
+ * Makes every burst function slower than it is, by so many dependent instructions for each frame:
+ * to see whether who compares drivers notices. 0 at first.
+ */
+void set_handicap(uint32_t instructions);
+
 Timed receive_all(std::vector<Leg>& legs, uint32_t burst);
 Timed send_all(std::vector<Leg>& legs, uint32_t burst);
 /** What is received is sent on the same queue. */

@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <stdexcept>
 
+#include "loops.hpp"
 #include "measure.hpp"
 
 namespace {
@@ -24,6 +25,7 @@ only in between. Under tools/uio-host the devices are those of uio_hv_generic, e
   --samples N       of each case (30)
   --steps N         of each sample, 256 frames each (64)
   --eal ARGS        more arguments of EAL (--in-memory); valgrind needs '--legacy-mem --huge-unlink'
+  --handicap N      N more instructions for each frame, as if the driver were slower
   --help
 One JSON object per case on standard output. exit: 0 done, 1 a case failed, 2 wrong usage
 )";
@@ -92,6 +94,7 @@ int main(int argc, char** argv)
 					  {"samples", required_argument, nullptr, 's'},
 					  {"steps", required_argument, nullptr, 't'},
 					  {"eal", required_argument, nullptr, 'e'},
+					  {"handicap", required_argument, nullptr, 'a'},
 					  {"help", no_argument, nullptr, 'h'},
 					  {nullptr, 0, nullptr, 0}};
 	bench::RigOptions rig_options;
@@ -121,6 +124,9 @@ int main(int argc, char** argv)
 			break;
 		case 'e':
 			rig_options.eal = optarg;
+			break;
+		case 'a':
+			bench::set_handicap(number("--handicap", optarg));
 			break;
 		case 'h':
 			std::fputs(kUsage, stdout);

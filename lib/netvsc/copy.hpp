@@ -14,7 +14,7 @@ namespace netvsc {
 inline void copy_frame_bytes(uint8_t* to, const uint8_t* from, uint32_t length)
 {
 	static constexpr uint32_t kBlock = 64;
-	static constexpr uint32_t kLong = 256;
+	static constexpr uint32_t kLong = 192;
 	if (length - kBlock > kLong - kBlock) { /* shorter, too */
 		std::memcpy(to, from, length);
 		return;
