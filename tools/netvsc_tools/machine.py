@@ -119,9 +119,9 @@ def hugetlbfs() -> tuple[str, str]:
 
 
 @functools.cache
-def bad_place() -> str:
-    """EAL takes no plugin from where everybody could have put it."""
-    path = plugin()
+def bad_place(path: Path | None = None) -> str:
+    """EAL takes no plugin from where everybody could have put it. path: of which (the driver)"""
+    path = path or plugin()
     for folder in [path, *path.parents]:
         try:
             if folder.stat().st_mode & stat.S_IWOTH:

@@ -48,6 +48,12 @@ def file_prefix() -> str:
     return f"netvsc-{os.getpid()}-{next(_numbers)}"
 
 
+def forget(prefix: str) -> None:
+    """Removes what an EAL process leaves behind under its name."""
+    runtime = Path("/var/run/dpdk") if os.geteuid() == 0 else Path(os.environ.get("XDG_RUNTIME_DIR", "/tmp")) / "dpdk"
+    shutil.rmtree(runtime / prefix, ignore_errors=True)
+
+
 @dataclass
 class UioGuest:
     """A guest with real devices, so to speak, instead of vdevs: by tools/uio-host."""
@@ -155,8 +161,7 @@ class Testpmd(Process):
         if self.memory == "files":
             for path in Path(machine.hugetlbfs()[0]).glob(f"{self.prefix}map_*"):
                 path.unlink(missing_ok=True)
-        runtime = Path("/var/run/dpdk") if os.geteuid() == 0 else Path(os.environ.get("XDG_RUNTIME_DIR", "/tmp")) / "dpdk"
-        shutil.rmtree(runtime / self.prefix, ignore_errors=True)
+        forget(self.prefix)
 
 
 def socket_path() -> Path:
