@@ -8,7 +8,7 @@ from typing import Any
 from ..console import table
 from .instrument import FAILED, LOGS, OK, Outcome, WrongUsage, chosen, report
 from .limits import BOTH, DRIVER, HOST, SOME, UNKNOWN, Waits, bound, waited_receiving, waited_sending
-from .rig import KERNEL, SUBJECTS, NetvscRig, Rig, Sample, Subject, Totals, VirtioRig, subjects_of, use_build
+from .rig import DESCRIPTORS, KERNEL, SUBJECTS, NetvscRig, Rig, Sample, Subject, Totals, VirtioRig, subjects_of, use_build
 from .rounds import ENOUGH, Ratio, Series, disturbed, gather, ratio_of
 
 ABOUT = "frames per second of testpmd, beside DPDK's own driver and virtio-user, and who was the limit"
@@ -17,8 +17,8 @@ MODES = ("rxonly", "txonly", "io", "mac", "csum")
 SIZES = (64, 1518)
 QUICK = ("rxonly/64", "txonly/64", "io/64")
 REFERENCE = "c"
-WINDOW = 256    # frames on their way at a time, where they come back: DPDK's driver throws away what is beyond 511
 BURST = 32      # testpmd's
+WINDOW = 15 * BURST     # frames on their way at a time, where they come back: less than fill any queue
 SETTLE = 0.3    # seconds between the first frame and the measurement
 
 
@@ -26,7 +26,7 @@ SETTLE = 0.3    # seconds between the first frame and the measurement
 class Run:
     """What came of one run."""
     mpps: float = 0
-    cycles: float | None = None     #: per frame, while there were frames
+    cycles: float | None = None     #: per frame, while there were frames; what was thrown away included
     waited: Waits | None = None
     missed: float = 0               #: part of the received frames that the driver threw away
     without_cpu: float = 0          #: part of the time in which something else had the CPU of one of the threads
@@ -168,8 +168,10 @@ def rate(subject: Subject, mode: str, seen: Sample, peer: Sample, host: dict[str
     else:
         host_waited = (waited_sending(peer.tx, peer.refused) if mode == "rxonly"
                        else waited_receiving(peer.cycles, peer.time, peer.hertz))
+    # What it threw away cost it something, too; and of who only sends, what it made in vain is among the cycles.
+    handled = seen.rx if mode == "rxonly" else frames
     vain = mode == "txonly" and driver > SOME
-    return Run(frames / seconds / 1e6, None if vain or not seen.cycles else seen.cycles / frames, Waits(driver, host_waited),
+    return Run(frames / seconds / 1e6, None if vain or not seen.cycles else seen.cycles / handled, Waits(driver, host_waited),
                seen.missed / seen.rx if seen.missed else 0.0, without_cpu / seconds)
 
 
@@ -261,6 +263,7 @@ def measure(options: argparse.Namespace) -> Outcome:
     rows = [row(case, name, by_name, reference) for case, by_name in results.items() for name in by_name]
     text = "\n".join([table([name.format(reference) for name in HEAD], rows), "",
                       *sentences(results, rounds, seconds, options.allow_host_limit)])
-    settings = {"rounds": rounds, "seconds": seconds, "reference": reference, "window": WINDOW, "kernel": KERNEL}
+    settings = {"rounds": rounds, "seconds": seconds, "reference": reference, "window": WINDOW, "descriptors": DESCRIPTORS,
+                "kernel": KERNEL}
     return Outcome(exit_code(results, options.allow_host_limit), text,
                    report("forward", options.build, settings, data_of(results, reference)))

@@ -21,7 +21,7 @@ from .instrument import WrongUsage
 from .surroundings import plugin_of
 
 KERNEL = "masks"    # what DPDK's driver is best off with: later ones leave interrupts to it, and it never turns them off
-VIRTIO_QUEUE = 1024
+DESCRIPTORS = 1024  # of each queue, as is usual in measurements; drivers' defaults differ
 MEMORY = ["-m", "128"]  # of each of two testpmds: hugepages are made sure of for one with more
 
 
@@ -135,6 +135,12 @@ def parse_forwarding(text: str, now: float) -> Sample:
         raise ProcessError(f"testpmd tells no {error} of its forwarding: {text.strip()[:500]}") from error
 
 
+def arguments(mode: str, commands: Sequence[str]) -> list[str]:
+    """Testpmd's own. commands: what is to be done before it starts its port."""
+    return [f"--forward-mode={mode}", "--no-flush-rx", f"--rxd={DESCRIPTORS}", f"--txd={DESCRIPTORS}",
+            *(["--disable-device-start"] if commands else [])]
+
+
 def forwarding(testpmd: Testpmd) -> Sample:
     text = testpmd.command("show fwd stats all")
     return parse_forwarding(text, time.monotonic())
@@ -226,7 +232,7 @@ class NetvscRig(Rig):
             self.daemon = Daemon(log.with_suffix(".netvsp.log"), socket_path(), [f"endpoint={endpoint}{nic}"], "--json",
                                  f"--cpu={self.cpus[0]}")
             vdev = f"netvsp0,socket={self.daemon.socket}"
-        app = [f"--forward-mode={mode}", "--no-flush-rx", *(["--disable-device-start"] if commands else []), *app]
+        app = [*arguments(mode, commands), *app]
         try:
             self.testpmd = Testpmd(log, [vdev], app, guest=guest)
             for command in [*commands, "port start all"] if commands else []:
@@ -273,9 +279,8 @@ class VirtioRig(Rig):
         self.peer = Testpmd(log.with_suffix(".vhost.log"), [f"net_vhost0,iface={path},queues=1"],
                             [f"--forward-mode={other}", f"--txpkts={size}"], eal=eal, memory="in-memory", mbufs=16384)
         try:
-            app = [f"--forward-mode={mode}", f"--txpkts={size}", "--no-flush-rx",
-                   *(["--disable-device-start"] if commands else [])]
-            vdev = f"net_virtio_user0,path={path},queue_size={VIRTIO_QUEUE}"
+            app = [*arguments(mode, commands), f"--txpkts={size}"]
+            vdev = f"net_virtio_user0,path={path},queue_size={DESCRIPTORS}"
             self.testpmd = Testpmd(log, [vdev], app, eal=eal, memory="in-memory", mbufs=16384)
             for command in [*commands, "port start all"] if commands else []:
                 self.testpmd.command(command)
