@@ -19,8 +19,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
 from netvsc_tools import harness, machine  # noqa: E402
 from netvsc_tools.bench import forward, latency, rig, rounds  # noqa: E402
 from netvsc_tools.bench.cli import main  # noqa: E402
-from netvsc_tools.bench.limits import (BOTH, DRIVER, HOST, UNKNOWN, Waits, bound, share, waited_receiving,  # noqa: E402
-                                       waited_sending)
+from netvsc_tools.bench.limits import BOTH, DRIVER, HOST, Waits, known  # noqa: E402
+from netvsc_tools.bench.limits import share, waited_receiving, waited_sending  # noqa: E402
 from netvsc_tools.process import ProcessError  # noqa: E402
 
 FORWARDING = """show fwd stats all
@@ -47,13 +47,16 @@ def a_run(mpps: float, driver: float = 0.02, host: float = 0.4, **more: Any) -> 
 
 def host_report(frames: int = 1000, size: int = 64, **other: Any) -> dict[str, Any]:
     """Of a host that got back all that it gave, but the last few."""
-    names = ("reordered", "corrupted", "protocol_errors", "tx_errors", "rx_dropped", "lost", "foreign", "tx_csum", "busy_ns", "idle_ns")
-    return {**dict.fromkeys(names, 0), "last_error": "", "endpoint_sent_frames": frames, "endpoint_sent_bytes": frames * size,
-            "endpoint_received_frames": frames + 100, "rx_frames": frames + 100, "verified": frames, **other}
+    zero = ("reordered", "corrupted", "protocol_errors", "tx_errors", "rx_dropped", "lost", "foreign", "tx_csum",
+            "busy_ns", "idle_ns")
+    return {**dict.fromkeys(zero, 0), "last_error": "", "endpoint_sent_frames": frames,
+            "endpoint_sent_bytes": frames * size, "endpoint_received_frames": frames + 100, "rx_frames": frames + 100,
+            "verified": frames, **other}
 
 
 def totals(frames: int = 1000, host: dict[str, Any] | None = None, **other: Any) -> rig.Totals:
-    driver = {"RX-packets": frames, "RX-missed": 100, "RX-errors": 0, "RX-nombuf": 0, "TX-packets": frames, "TX-errors": 0}
+    driver = {"RX-packets": frames, "RX-missed": 100, "RX-errors": 0, "RX-nombuf": 0, "TX-packets": frames,
+              "TX-errors": 0}
     return rig.Totals({**driver, **other}, host=host or host_report(frames))
 
 
@@ -62,15 +65,16 @@ class Limits(harness.Case):
         """No plugin is needed here."""
 
     def test_limit(self) -> None:
-        """Who waits much is not the limit. That the driver waits decides: a host that waits, too, could be no faster."""
-        for driver, host, limit in ((0, 0.5, DRIVER), (0.1, 0.5, DRIVER), (0.05, 0, DRIVER), (0.6, 0, HOST), (0.11, 0.1, HOST),
-                                    (0.5, 0.5, BOTH), (0.2, 0.11, BOTH)):
+        """Who waits is not the limit."""
+        for driver, host, limit in ((0, 0.5, DRIVER), (0.1, 0.5, DRIVER), (0.05, 0, DRIVER), (0.6, 0, HOST),
+                                    (0.11, 0.1, HOST), (0.5, 0.5, BOTH), (0.2, 0.11, BOTH)):
             self.assertEqual(Waits(driver, host).limit(), limit, (driver, host))
 
-    def test_bound(self) -> None:
-        """Of what a host slows down, only the least is known."""
-        self.assertEqual([bound(*pair) for pair in ((DRIVER, DRIVER), (HOST, DRIVER), (DRIVER, BOTH), (HOST, BOTH))],
-                         ["", ">= ", "<= ", UNKNOWN])
+    def test_known(self) -> None:
+        """Of what a host slows down, only the least is known: as if the other one had not waited, and this one had."""
+        busy, waiting = Waits(0.02, 0.5), Waits(0.25, 0.05)
+        self.assertEqual([known(busy, busy), known(waiting, busy), known(busy, waiting), known(waiting, waiting)],
+                         [("", 1), (">= ", 1), (">= ", 0.75), (">= ", 0.75)])
 
     def test_shares(self) -> None:
         self.assertEqual((share(1, 4), share(5, 4), share(-1, 4), share(0, 0)), (0.25, 1, 0, 0))
@@ -105,17 +109,18 @@ class Counting(harness.Case):
         self.assertAlmostEqual(run.waited.host if run.waited else 0, 0.1)
 
     def test_rate_of_received(self) -> None:
-        """DPDK's driver counts what it throws away among the received; others do not, and those missed were never theirs."""
+        """DPDK's driver counts what it throws away among the received; others do not."""
         sample = rig.Sample(1, 4000000, 1000000, 0, 0, 10**9, 2e9)
-        self.assertEqual([forward.rate(subject, "rxonly", sample, rig.Sample(1), host_report(), 0).mpps for subject in (THEIRS, OURS)],
-                         [3, 4])
+        for subject, mpps in ((THEIRS, 3), (OURS, 4)):
+            self.assertEqual(forward.rate(subject, "rxonly", sample, rig.Sample(1), host_report(), 0).mpps, mpps)
         run = forward.rate(THEIRS, "rxonly", sample, rig.Sample(1), host_report(), 0)
         self.assertEqual((run.missed, run.cycles), (0.25, 250))
 
     def test_rate_of_sent(self) -> None:
         """What was made in vain tells who waited; the cycles for it are none of the frames' that were sent."""
         def of(refused: int) -> forward.Run:
-            return forward.rate(OURS, "txonly", rig.Sample(1, 0, 0, 10**6, refused, 10**9, 2e9), rig.Sample(1), host_report(), 0)
+            sample = rig.Sample(1, 0, 0, 10**6, refused, 10**9, 2e9)
+            return forward.rate(OURS, "txonly", sample, rig.Sample(1), host_report(), 0)
         self.assertEqual((of(0).cycles, of(0).waited), (1000, Waits(0, 0)))
         self.assertEqual((of(10**6).cycles, of(10**6).waited), (None, Waits(0.5, 0)))
 
@@ -127,7 +132,8 @@ class Counting(harness.Case):
             self.assertEqual(forward.rate(VIRTIO, mode, sample, peer, {}, 0).waited, Waits(0.5, waited))
 
     def test_nothing_moved(self) -> None:
-        self.assertEqual(forward.rate(OURS, "io", rig.Sample(1, 10), rig.Sample(1), host_report(), 0).wrong, ["no frame moved"])
+        run = forward.rate(OURS, "io", rig.Sample(1, 10), rig.Sample(1), host_report(), 0)
+        self.assertEqual(run.wrong, ["no frame moved"])
 
 
 class Checks(harness.Case):
@@ -147,8 +153,9 @@ class Checks(harness.Case):
 
     def test_host(self) -> None:
         """What the host sees of damaged, late and missing frames."""
-        for change, text in (({"corrupted": 3}, "3 corrupted"), ({"reordered": 2}, "2 reordered"), ({"foreign": 1}, "1 made by nobody"),
-                             ({"lost": 4}, "4 lost"), ({"verified": 999}, "999 of 1000 verified"), ({"tx_errors": 1}, "1 tx_errors"),
+        for change, text in (({"corrupted": 3}, "3 corrupted"), ({"reordered": 2}, "2 reordered"),
+                             ({"foreign": 1}, "1 made by nobody"), ({"lost": 4}, "4 lost"),
+                             ({"verified": 999}, "999 of 1000 verified"), ({"tx_errors": 1}, "1 tx_errors"),
                              ({"last_error": "bad index"}, "bad index"), ({"protocol_errors": 1}, "1 protocol_errors"),
                              ({"endpoint_sent_bytes": 63999}, "1000 frames of 64 bytes came as 63999 bytes"),
                              ({"endpoint_received_frames": 3000}, "2000 frames did not come back"),
@@ -164,15 +171,16 @@ class Checks(harness.Case):
         self.assertIn("7 of the forwarded frames could not be sent", self.wrong(OURS, "io/64", totals(), refused=7))
 
     def test_missed(self) -> None:
-        """What is left in the ring when the port stops is missed, and no loss. What DPDK's driver throws away is, but where more
-        comes than it is asked for."""
+        """What is left in the ring when the port stops is missed, and no loss. What DPDK's driver throws away is one,
+        but where more comes than it is asked for."""
         found = totals()
         found.missed_early = 50
-        self.assertEqual([self.wrong(subject, case, found) for subject in (OURS, THEIRS) for case in ("rxonly/64", "io/64")],
-                         ["50 RX-missed", "50 RX-missed", "", "50 RX-missed"])
+        for subject, case, text in ((OURS, "rxonly/64", "50 RX-missed"), (OURS, "io/64", "50 RX-missed"),
+                                    (THEIRS, "rxonly/64", ""), (THEIRS, "io/64", "50 RX-missed")):
+            self.assertEqual(self.wrong(subject, case, found), text)
 
     def test_virtio(self) -> None:
-        driver = {"RX-packets": 1000, "RX-missed": 0, "RX-errors": 0, "RX-nombuf": 0, "TX-packets": 1000, "TX-errors": 0}
+        driver = totals().driver
 
         def of(case: str, received: int, sent: int) -> str:
             return self.wrong(VIRTIO, case, rig.Totals(driver, peer={"RX-packets": received, "TX-packets": sent}))
@@ -195,25 +203,28 @@ class Rounds(harness.Case):
             if subject is THEIRS and case == "io/64":
                 raise ProcessError("it broke; its last lines (x):\nmore")
             return a_run(3)
+
+        def failed(reason: str) -> forward.Run:
+            return forward.Run(wrong=[reason])
         with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()):
-            results = rounds.gather({"io/64": [OURS, THEIRS], "mac/64": [OURS]}, 20, run, lambda reason: forward.Run(wrong=[reason]),
-                                    forward.Run.told)
+            results = rounds.gather({"io/64": [OURS, THEIRS], "mac/64": [OURS]}, 20, run, failed, forward.Run.told)
         self.assertEqual(results["io/64"]["c"].wrong(), ["it broke"])
         self.assertEqual([len(series.runs) for by_name in results.values() for series in by_name.values()], [20, 1, 20])
         self.assertEqual(asked.count(("c", "io/64")), 1)
         self.assertIn("round 20 of 20: mac/64 ours: 3.00 Mpps", out.getvalue())
         with contextlib.redirect_stdout(io.StringIO()):
             asked.clear()
-            rounds.gather({"mac/64": [OURS, THEIRS]}, 20, run, lambda reason: forward.Run(wrong=[reason]), forward.Run.told)
+            rounds.gather({"mac/64": [OURS, THEIRS]}, 20, run, failed, forward.Run.told)
         self.assertEqual({name for name, _ in asked[::2]}, {"ours", "c"})
 
     def test_ratio(self) -> None:
-        """Of the rounds, not of the medians: a machine that is faster for a while is so for both. The interval holds the value."""
-        top, bottom = rounds.Series([a_run(v) for v in (2, 20, 3, 30, 4.4)]), rounds.Series([a_run(v) for v in (1, 10, 1.5, 15, 2)])
+        """Of the rounds, not of the medians: a machine that is faster for a while is so for both."""
+        top = rounds.Series([a_run(mpps) for mpps in (2, 20, 3, 30, 4.4)])
+        bottom = rounds.Series([a_run(mpps) for mpps in (1, 10, 1.5, 15, 2)])
         ratio = rounds.ratio_of(top, bottom, lambda run: run.mpps)
         assert ratio
         self.assertEqual((ratio.value, ratio.low, ratio.high), (2, 2, 2.2))
-        self.assertEqual(ratio.text(">= "), ">= 2.00 (2.00-2.20)")
+        self.assertEqual((ratio.text(">= "), ratio.times(0.5).text()), (">= 2.00 (2.00-2.20)", "1.00 (1.00-1.10)"))
         few = rounds.ratio_of(rounds.Series(top.runs[:2]), rounds.Series(bottom.runs[:2]), lambda run: run.mpps)
         self.assertEqual(few.text() if few else "", "2.00")
         self.assertIsNone(rounds.ratio_of(top, top, lambda run: run.mpps))
@@ -235,7 +246,8 @@ class Tool(harness.Case):
         self.root = Path(folder.name)
         self.rates = {name: a_run(mpps) for name, mpps in DRIVERS.items()}
         self.times = {name: latency.Run(1000, 1e4 / mpps, 1e5 / mpps, 1e6 / mpps) for name, mpps in DRIVERS.items()}
-        for change in (mock.patch.object(machine, "no_hugepages", lambda: ""), mock.patch.object(machine, "cpus", lambda: [0, 1]),
+        for change in (mock.patch.object(machine, "no_hugepages", lambda: ""),
+                       mock.patch.object(machine, "cpus", lambda: [0, 1]),
                        mock.patch.object(forward, "use_build", lambda build: None),
                        mock.patch.object(latency, "use_build", lambda build: None),
                        mock.patch.object(forward, "run_once", lambda subject, case, seconds: self.rates[subject.name]),
@@ -265,23 +277,25 @@ class Tool(harness.Case):
         self.assertEqual(every[:3], ["rxonly/64", "rxonly/1518", "txonly/64"])
         self.assertEqual(self.tool("forward", "--quick", "--list").split(), ["rxonly/64", "txonly/64", "io/64"])
         self.assertEqual(self.tool("forward", "--quick", "--list", "--case", "mac/*").split(), ["mac/64", "mac/1518"])
-        self.assertEqual(self.tool("latency", "--list", "--case", "sleeping*").split(), ["sleeping/monitor", "sleeping/kick"])
+        self.assertEqual(self.tool("latency", "--list", "--case", "s*").split(), ["sleeping/monitor", "sleeping/kick"])
 
     def test_wrong_usage(self) -> None:
-        for arguments in (["--subject", "nosuch"], ["--case", "nosuch"], ["--rounds", "0"], ["--seconds", "0"], ["--seconds", "x"]):
+        for arguments in (["--subject", "nosuch"], ["--case", "nosuch"], ["--rounds", "0"], ["--seconds", "0"],
+                          ["--seconds", "x"]):
             for name in ("forward", "latency"):
                 self.assertRegex(self.tool(name, *arguments, code=2), "usage: tools/bench")
         self.assertIn("known are ours, c, ours-vdev\n", self.tool("latency", "--subject", "virtio", code=2))
 
     def test_table(self) -> None:
         text = self.tool("forward", "--rounds", "3", "--case", "io/64", "--json", self.root / "out.json")
-        self.assertRegex(text, r"(?m)^case +driver +Mpps +against c +cycles +against c +driver waited +host waited +limit")
-        self.assertRegex(text, r"(?m)^io/64 +ours +10.00 +2.00 \(2.00-2.00\) +100 +0.50 \(0.50-0.50\) +2% +40% +driver$")
+        self.assertRegex(text, r"(?m)^case +driver +Mpps +against c +cycles +against c +driver waited +host waited +lim")
+        self.assertRegex(text, r"(?m)^io/64 +ours +10.00 +2.00 \(2.00-2.00\) +100 +0.50 \(0.50-0.50\) +2% +40% +driv")
         self.assertRegex(text, r"(?m)^io/64 +c +5.00 +200 +2% +40% +driver$")
         data = json.loads((self.root / "out.json").read_text())
         self.assertEqual((data["instrument"], data["settings"]["reference"]), ("forward", "c"))
         ours = data["cases"]["io/64"]["ours"]
-        self.assertEqual((ours["mpps"], ours["limit"], ours["ratio"]["value"], ours["ratio"]["sign"]), (10, "driver", 2, ""))
+        self.assertEqual((ours["mpps"], ours["limit"]), (10, "driver"))
+        self.assertEqual((ours["ratio"]["value"], ours["ratio"]["bound"]), (2, False))
         self.assertEqual([run["waited"] for run in ours["runs"]], [{"driver": 0.02, "host": 0.4}] * 3)
         self.assertNotIn("ratio", data["cases"]["io/64"]["c"])
 
@@ -290,26 +304,29 @@ class Tool(harness.Case):
         self.rates["ours"] = a_run(10, driver=0.6, host=0.01)
         self.rates["virtio"] = a_run(9, driver=0.3, host=0.3)
         for arguments, code in (([], 1), (["--allow-host-limit"], 0)):
-            text = self.tool("forward", "--quick", "--case", "io/64", *arguments, "--json", self.root / "out.json", code=code)
+            text = self.tool("forward", "--quick", "--case", "io/64", *arguments, "--json", self.root / "out.json",
+                             code=code)
             self.assertRegex(text, r"(?m)^io/64 +ours +10.00 +>= 2.00 +100 +0.50 +60% +1% +host$")
             self.assertIn("The host was the limit, not the driver: io/64 ours.", text)
             self.assertIn("Driver and host waited for each other: io/64 virtio.", text)
             self.assertEqual("That is a failure" in text, code == 1)
         data = json.loads((self.root / "out.json").read_text())["cases"]["io/64"]
-        self.assertEqual((data["ours"]["ratio"]["sign"], data["ours-vdev"]["ratio"]["sign"]), (">=", ""))
+        self.assertEqual((data["ours"]["ratio"]["bound"], data["ours-vdev"]["ratio"]["bound"]), (True, False))
         self.rates["c"] = a_run(5, driver=0.6, host=0.01)
         text = self.tool("forward", "--quick", "--case", "io/64", code=1)
-        self.assertRegex(text, r"(?m)^io/64 +ours +10.00 +\? +100")
-        self.assertRegex(text, r"(?m)^io/64 +ours-vdev +11.00 +<= 2.20 ")
+        self.assertRegex(text, r"(?m)^io/64 +ours +10.00 +>= 0.80 +100")
+        self.assertRegex(text, r"(?m)^io/64 +ours-vdev +11.00 +>= 0.88 ")
 
     def test_failed(self) -> None:
         """Lost frames fail the command, whatever is allowed; the others' numbers are there all the same."""
         self.rates["ours"] = a_run(10, wrong=["4 lost"])
         self.rates["c"] = a_run(5, missed=0.75)
-        text = self.tool("forward", "--quick", "--case", "rxonly/64", "--allow-host-limit", "--json", self.root / "out.json", code=1)
+        text = self.tool("forward", "--quick", "--case", "rxonly/64", "--allow-host-limit", "--json",
+                         self.root / "out.json", code=1)
         self.assertRegex(text, r"(?m)^rxonly/64 +ours +FAILED +4 lost$")
         self.assertRegex(text, r"(?m)^rxonly/64 +c +5.00 .* driver +75% of the frames thrown away$")
-        self.assertEqual(json.loads((self.root / "out.json").read_text())["cases"]["rxonly/64"]["ours"]["runs"][0]["wrong"], ["4 lost"])
+        data = json.loads((self.root / "out.json").read_text())["cases"]["rxonly/64"]["ours"]
+        self.assertEqual((data["runs"][0]["wrong"], "mpps" in data), (["4 lost"], False))
 
     def test_reference(self) -> None:
         """Without DPDK's driver, others are compared with the first."""
@@ -329,9 +346,10 @@ class Tool(harness.Case):
     def test_latency(self) -> None:
         """Nanoseconds become µs. DPDK's driver needs a monitor page."""
         text = self.tool("latency", "--rounds", "3", "--json", self.root / "out.json")
-        self.assertRegex(text, r"(?m)^polling +ours +1.00 +0.50 \(0.50-0.50\) +10.00 +0.50 \(.*\) +100.00 +0.50 \(.*\) +3000$")
+        self.assertRegex(text, r"(?m)^polling +ours +1.00 +0.50 \(0.50-0.50\) +10.00 +0.50 .* 100.00 +0.50 .* 3000$")
         self.assertRegex(text, r"(?m)^polling +c +2.00 +20.00 +200.00 +3000$")
-        self.assertEqual(re.findall(r"(?m)^sleeping/kick +(\S+) +(\S+)", text), [("ours", "1.00"), ("ours-vdev", "0.91")])
+        kicked = re.findall(r"(?m)^sleeping/kick +(\S+) +(\S+)", text)
+        self.assertEqual(kicked, [("ours", "1.00"), ("ours-vdev", "0.91")])
         data = json.loads((self.root / "out.json").read_text())
         self.assertEqual(data["cases"]["polling"]["c"]["runs"][0]["p99"], 20000)
 
@@ -350,7 +368,8 @@ class Tool(harness.Case):
             self.assertEqual(spec == "null", mode == "txonly")
             self.assertEqual(":window=" in spec, mode not in ("rxonly", "txonly"))
         self.assertEqual({name: case.endpoint() for name, case in latency.CASES.items()},
-                         {"polling": "generator:size=64:window=1", "sleeping/monitor": "generator:size=64:window=1:rate=5000",
+                         {"polling": "generator:size=64:window=1",
+                          "sleeping/monitor": "generator:size=64:window=1:rate=5000",
                           "sleeping/kick": "generator:size=64:window=1:rate=5000"})
 
 
@@ -367,15 +386,17 @@ class Real(harness.Case):
         """@return what it says by --json of its cases"""
         with tempfile.TemporaryDirectory(prefix="netvsc-bench-") as folder:
             out = Path(folder) / "out.json"
-            done = subprocess.run([sys.executable, "-m", "netvsc_tools.bench", *arguments, "--build", str(machine.BUILD), "--rounds", "1",
-                                   "--seconds", "0.2", "--json", str(out)], text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                                  timeout=120, env={**os.environ, "PYTHONPATH": str(machine.ROOT / "tools"), "NETVSC_LOGS": str(machine.LOGS)})
+            command = [sys.executable, "-m", "netvsc_tools.bench", *arguments, "--build", str(machine.BUILD),
+                       "--rounds", "1", "--seconds", "0.2", "--json", str(out)]
+            done = subprocess.run(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120,
+                                  env={**os.environ, "PYTHONPATH": str(machine.ROOT / "tools"),
+                                       "NETVSC_LOGS": str(machine.LOGS)})
             self.assertEqual(done.returncode, 0, done.stdout)
             cases: dict[str, Any] = json.loads(out.read_text())["cases"]
             return cases
 
     def test_forward(self) -> None:
-        cases = self.tool("forward", "--allow-host-limit", "--case", "rxonly/64", "--case", "txonly/64", "--case", "csum/1518")
+        cases = self.tool("forward", "--allow-host-limit", "--case", "*xonly/64", "--case", "csum/1518")
         for case, by_name in cases.items():
             self.assertEqual(list(by_name), list(rig.SUBJECTS))
             for name, found in by_name.items():
@@ -383,7 +404,7 @@ class Real(harness.Case):
                 self.assertEqual(found["runs"][0]["wrong"], [])
 
     def test_latency(self) -> None:
-        for case, by_name in self.tool("latency", "--case", "*i*").items():
+        for case, by_name in self.tool("latency").items():
             for name, found in by_name.items():
                 run = found["runs"][0]
                 self.assertGreater(run["count"], 100, f"{case} {name}")

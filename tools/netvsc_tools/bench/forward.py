@@ -7,8 +7,9 @@ from typing import Any
 
 from ..console import table
 from .instrument import FAILED, LOGS, OK, Outcome, WrongUsage, chosen, report
-from .limits import BOTH, DRIVER, HOST, SOME, UNKNOWN, Waits, bound, waited_receiving, waited_sending
-from .rig import DESCRIPTORS, KERNEL, SUBJECTS, NetvscRig, Rig, Sample, Subject, Totals, VirtioRig, subjects_of, use_build
+from .limits import BOTH, DRIVER, HOST, SOME, Waits, known, waited_receiving, waited_sending
+from .rig import (DESCRIPTORS, KERNEL, SUBJECTS, NetvscRig, Rig, Sample, Subject, Totals, VirtioRig, subjects_of,
+                  use_build)
 from .rounds import ENOUGH, Ratio, Series, disturbed, gather, ratio_of
 
 ABOUT = "frames per second of testpmd, beside DPDK's own driver and virtio-user, and who was the limit"
@@ -30,7 +31,7 @@ class Run:
     waited: Waits | None = None
     missed: float = 0               #: part of the received frames that the driver threw away
     without_cpu: float = 0          #: part of the time in which something else had the CPU of one of the threads
-    wrong: list[str] = field(default_factory=list)  #: frames that were lost, damaged or reordered; or why there is nothing
+    wrong: list[str] = field(default_factory=list)  #: what was lost, damaged or reordered; or why there is nothing
 
     def told(self) -> str:
         return f"{self.mpps:.2f} Mpps"
@@ -55,14 +56,14 @@ def cycles(series: Series[Run]) -> float | None:
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
+    drivers = "; ".join(f"{subject.name} ({subject.about})" for subject in SUBJECTS.values())
     parser.add_argument("--subject", action="append", default=[], metavar="NAME",
-                        help=f"a driver: {'; '.join(f'{subject.name} ({subject.about})' for subject in SUBJECTS.values())}; "
-                             "may be repeated (default: all)")
+                        help=f"a driver: {drivers}; may be repeated (default: all)")
     parser.add_argument("--rounds", type=int, metavar="N",
                         help="runs of each case and driver, side by side in random order (5, quick 2)")
     parser.add_argument("--seconds", type=float, metavar="S", help="measured of each run (2, quick 1)")
     parser.add_argument("--allow-host-limit", action="store_true",
-                        help="do not fail where the emulated host, or vhost, was the limit and not the driver")
+                        help="do not fail where a driver waited for its host, so that the rate is not the driver's")
 
 
 def effort(options: argparse.Namespace) -> tuple[int, float]:
@@ -127,9 +128,9 @@ def _host_mistakes(mode: str, size: int, host: dict[str, Any]) -> list[str]:
 def check(subject: Subject, case: str, totals: Totals, refused: int) -> list[str]:
     """Everything that was lost, damaged or reordered. refused: frames that testpmd could not send.
 
-    What may be missing: in txonly, what testpmd made while the ring was full; frames on their way at the end; and in rxonly
-    with DPDK's driver, what it throws away itself as more comes than it is asked for: it counts that, and it is no part of its
-    rate. This driver leaves such frames to the host.
+    What may be missing: in txonly, what testpmd made while the ring was full; frames on their way at the end; and in
+    rxonly with DPDK's driver, what it throws away itself as more comes than it is asked for: it counts that, and its rate
+    is without. This driver leaves such frames to the host.
     """
     mode, _, size = case.partition("/")
     driver, wrong = totals.driver, []
@@ -144,8 +145,9 @@ def check(subject: Subject, case: str, totals: Totals, refused: int) -> list[str
         if (got := totals.host["endpoint_sent_frames"]) != sent:
             wrong.append(f"the host got {got} frames, testpmd sent {sent}")
         # DPDK's driver does not count frames that come before its port counts as started.
-        if not subject.counts_missed and (told := driver["RX-packets"] + driver["RX-missed"]) != totals.host["rx_frames"]:
-            wrong.append(f"the host gave {totals.host['rx_frames']} frames, of which the driver knows {told}")
+        told, given = driver["RX-packets"] + driver["RX-missed"], totals.host["rx_frames"]
+        if told != given and not subject.counts_missed:
+            wrong.append(f"the host gave {given} frames, of which the driver knows {told}")
         return wrong
     peer = totals.peer
     if mode != "rxonly" and peer["RX-packets"] != sent:
@@ -159,20 +161,21 @@ def rate(subject: Subject, mode: str, seen: Sample, peer: Sample, host: dict[str
     """What the samples of a run mean."""
     taken = seen.rx - seen.missed if subject.counts_missed else seen.rx
     frames = taken if mode == "rxonly" else seen.tx
-    seconds = seen.time
     if frames <= 0:
         return Run(wrong=["no frame moved"])
-    driver = waited_sending(seen.tx, seen.refused) if mode == "txonly" else waited_receiving(seen.cycles, seconds, seen.hertz)
+    driver = (waited_sending(seen.tx, seen.refused) if mode == "txonly"
+              else waited_receiving(seen.cycles, seen.time, seen.hertz))
     if subject.emulated:
         host_waited = host["idle_ns"] / max(host["idle_ns"] + host["busy_ns"], 1)
     else:
         host_waited = (waited_sending(peer.tx, peer.refused) if mode == "rxonly"
                        else waited_receiving(peer.cycles, peer.time, peer.hertz))
-    # What it threw away cost it something, too; and of who only sends, what it made in vain is among the cycles.
+    # What was thrown away cost something, too; and of who only sends, what was made in vain is among the cycles.
     handled = seen.rx if mode == "rxonly" else frames
     vain = mode == "txonly" and driver > SOME
-    return Run(frames / seconds / 1e6, None if vain or not seen.cycles else seen.cycles / handled, Waits(driver, host_waited),
-               seen.missed / seen.rx if seen.missed else 0.0, without_cpu / seconds)
+    each = None if vain or not seen.cycles else seen.cycles / handled
+    missed = seen.missed / seen.rx if seen.missed else 0.0
+    return Run(frames / seen.time / 1e6, each, Waits(driver, host_waited), missed, without_cpu / seen.time)
 
 
 def run_once(subject: Subject, case: str, seconds: float) -> Run:
@@ -194,9 +197,12 @@ HEAD = ["case", "driver", "Mpps", "against {}", "cycles", "against {}", "driver 
 
 
 def rate_ratio(series: Series[Run], other: Series[Run] | None) -> tuple[Ratio | None, str]:
-    """The ratio of the rates, and the sign that bound() gives."""
+    """What is known of the ratio of the rates, and the sign before it."""
     found = ratio_of(series, other, lambda run: run.mpps)
-    return found, bound(waited(series).limit(), waited(other).limit()) if found and other else ""
+    if not found or not other:
+        return None, ""
+    sign, factor = known(waited(series), waited(other))
+    return found.times(factor), sign
 
 
 def row(case: str, name: str, by_name: dict[str, Series[Run]], reference: str) -> list[str]:
@@ -208,24 +214,27 @@ def row(case: str, name: str, by_name: dict[str, Series[Run]], reference: str) -
     rates, sign = rate_ratio(series, other)
     spent = ratio_of(series, other, lambda run: run.cycles)
     missed = median(run.missed for run in series.runs)
-    against = sign if sign == UNKNOWN else rates.text(sign) if rates else ""
-    return [case, name, f"{mpps(series):.2f}", against, f"{each:.0f}" if each else "", spent.text() if spent else "",
-            f"{waits.driver:.0%}", f"{waits.host:.0%}", waits.limit(),
+    return [case, name, f"{mpps(series):.2f}", rates.text(sign) if rates else "", f"{each:.0f}" if each else "",
+            spent.text() if spent else "", f"{waits.driver:.0%}", f"{waits.host:.0%}", waits.limit(),
             f"{missed:.0%} of the frames thrown away" if missed else ""]
 
 
 def sentences(results: Results, rounds: int, seconds: float, allowed: bool) -> list[str]:
     """What the table means."""
-    good = [(case, name, series) for case, by_name in results.items() for name, series in by_name.items() if series.good()]
+    good = [(f"{case} {name}", series) for case, by_name in results.items() for name, series in by_name.items()
+            if series.good()]
     lines = [f"Medians of {rounds} runs of {seconds:g} s; ratios are those of runs side by side"
              + (", with 95 % confidence intervals." if rounds >= ENOUGH else ".")
              + " Cycles are per frame, while there were frames. Waited: part of the time."]
-    for limit, text in ((HOST, "The host was the limit, not the driver"), (BOTH, "Driver and host waited for each other")):
-        if found := [f"{case} {name}" for case, name, series in good if waited(series).limit() == limit]:
-            lines.append(f"{text}: {', '.join(found)}. These drivers could do more, by an unknown amount, so that ratios are "
-                         "bounds; the cycles are known all the same."
-                         + ("" if allowed else " That is a failure, but for --allow-host-limit."))
-    return [line for line in (*lines, disturbed([run for _, _, series in good for run in series.runs])) if line]
+    limited = {limit: [what for what, series in good if waited(series).limit() == limit] for limit in (HOST, BOTH)}
+    if limited[HOST]:
+        lines.append(f"The host was the limit, not the driver: {', '.join(limited[HOST])}.")
+    if limited[BOTH]:
+        lines.append(f"Driver and host waited for each other: {', '.join(limited[BOTH])}.")
+    if limited[HOST] or limited[BOTH]:
+        lines.append("These drivers could do more, so that ratios are bounds (>=); their cycles are known all the same."
+                     + ("" if allowed else " That is a failure, but for --allow-host-limit."))
+    return [line for line in (*lines, disturbed([run for _, series in good for run in series.runs])) if line]
 
 
 def exit_code(results: Results, allow_host_limit: bool) -> int:
@@ -243,7 +252,7 @@ def data_of(results: Results, reference: str) -> dict[str, Any]:
             found |= {"mpps": mpps(series), "cycles": cycles(series), "limit": waited(series).limit()}
             ratio, sign = rate_ratio(series, other)
             if ratio:
-                found["ratio"] = {**asdict(ratio), "sign": sign.strip()}
+                found["ratio"] = {**asdict(ratio), "bound": bool(sign)}
         return found
     return {case: {name: one(series, by_name.get(reference)) for name, series in by_name.items()}
             for case, by_name in results.items()}
@@ -263,7 +272,7 @@ def measure(options: argparse.Namespace) -> Outcome:
     rows = [row(case, name, by_name, reference) for case, by_name in results.items() for name in by_name]
     text = "\n".join([table([name.format(reference) for name in HEAD], rows), "",
                       *sentences(results, rounds, seconds, options.allow_host_limit)])
-    settings = {"rounds": rounds, "seconds": seconds, "reference": reference, "window": WINDOW, "descriptors": DESCRIPTORS,
-                "kernel": KERNEL}
+    settings = {"rounds": rounds, "seconds": seconds, "reference": reference, "window": WINDOW,
+                "descriptors": DESCRIPTORS, "kernel": KERNEL}
     return Outcome(exit_code(results, options.allow_host_limit), text,
                    report("forward", options.build, settings, data_of(results, reference)))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The instrument latency: how long a frame is on its way from the host to testpmd and back, where it is the only one."""
+"""The instrument latency: how long single frames are on their way from the host to testpmd and back."""
 import argparse
 from dataclasses import asdict, dataclass, field
 from statistics import median
@@ -116,8 +116,8 @@ def row(case: str, name: str, by_name: dict[str, Series[Run]], reference: str) -
 def sentences(results: Results, rounds: int, seconds: float) -> list[str]:
     """What the table means."""
     runs = [run for by_name in results.values() for series in by_name.values() if series.good() for run in series.runs]
-    lines = [f"µs from the host to testpmd and back; medians of {rounds} runs of {seconds:g} s, ratios of runs side by side.",
-             *(f"{name}: {CASES[name].about}." for name in results), disturbed(runs)]
+    lines = [f"µs from the host to testpmd and back; medians of {rounds} runs of {seconds:g} s, ratios of runs side by "
+             "side.", *(f"{name}: {CASES[name].about}." for name in results), disturbed(runs)]
     return [line for line in lines if line]
 
 
@@ -128,7 +128,8 @@ def measure(options: argparse.Namespace) -> Outcome:
     rounds, seconds = forward.effort(options)
     use_build(options.build)
     subjects = subjects_of(options.subject, SUBJECTS)
-    results = gather({case: [subject for subject in subjects if CASES[case].possible(subject)] for case in cases}, rounds,
+    who = {case: [subject for subject in subjects if CASES[case].possible(subject)] for case in cases}
+    results = gather(who, rounds,
                      lambda subject, case: run_once(subject, case, seconds), lambda reason: Run(wrong=[reason]),
                      Run.told)
     names = [subject.name for subject in subjects]
@@ -138,5 +139,6 @@ def measure(options: argparse.Namespace) -> Outcome:
     failed = any(not series.good() for by_name in results.values() for series in by_name.values())
     data = {case: {name: {"runs": [asdict(run) for run in series.runs]} for name, series in by_name.items()}
             for case, by_name in results.items()}
-    settings = {"rounds": rounds, "seconds": seconds, "reference": reference, "rate": RATE, "size": SIZE, "kernel": KERNEL}
+    settings = {"rounds": rounds, "seconds": seconds, "reference": reference, "rate": RATE, "size": SIZE,
+                "kernel": KERNEL}
     return Outcome(FAILED if failed else OK, text, report("latency", options.build, settings, data))

@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Whether a rate is that of the driver, or of what it was measured with. Pure functions.
 
-Driver and host each have a CPU, and the slower of them is the limit: it never waits for the other one. So both are asked
-how long they waited; docs/performance.md tells how that is known, and why the threshold is what it is.
+Driver and host each have a CPU, and the slower of them never waits for the other one. So both are asked how long they
+waited; docs/performance.md tells how that is known, and why the threshold is what it is.
 """
 from dataclasses import dataclass
 
 DRIVER, HOST, BOTH = "driver", "host", "both"
-UNKNOWN = "?"
 SOME = 0.1  # of the time, up to which waiting changes little
 
 
@@ -24,12 +23,12 @@ class Waits:
         return HOST if self.host <= SOME else BOTH
 
 
-def bound(top: str, bottom: str) -> str:
-    """What is known of the ratio of two drivers' rates, by the limits of both: a sign to be put before what was measured, none
-    where that is the ratio, UNKNOWN where nothing is known."""
-    if top == DRIVER:
-        return "" if bottom == DRIVER else "<= "
-    return ">= " if bottom == DRIVER else UNKNOWN
+def known(top: Waits, bottom: Waits) -> tuple[str, float]:
+    """What is certain of the ratio of two drivers' rates: a sign to be put before it, and a factor for it. Had the upper
+    one not waited it would be faster, by who knows how much; the lower one by no more than it waited."""
+    if top.limit() == bottom.limit() == DRIVER:
+        return "", 1.0
+    return ">= ", 1.0 if bottom.limit() == DRIVER else 1 - bottom.driver
 
 
 def share(part: float, whole: float) -> float:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A driver under the distribution's dpdk-testpmd, beside what it is measured with: an emulated host, or for virtio a vhost.
+"""A driver under the distribution's dpdk-testpmd, beside what it is measured with: an emulated host, or vhost.
 
-There are two CPUs: on one is the host, or vhost, and on the other the lcore that forwards. What else the processes have sleeps.
+There are two CPUs: on one is the host, or vhost, and on the other the lcore that forwards. Other threads sleep.
 """
 import json
 import os
@@ -10,7 +10,6 @@ import signal
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Sequence
 
 from .. import machine
@@ -20,7 +19,8 @@ from ..testpmd import Daemon, Testpmd, UioGuest, no_memory, socket_path
 from .instrument import WrongUsage
 from .surroundings import plugin_of
 
-KERNEL = "masks"    # what DPDK's driver is best off with: later ones leave interrupts to it, and it never turns them off
+# What DPDK's driver is best off with: later kernels leave interrupts to it, and it never turns them off.
+KERNEL = "masks"
 DESCRIPTORS = 1024  # of each queue, as is usual in measurements; drivers' defaults differ
 MEMORY = ["-m", "128"]  # of each of two testpmds: hugepages are made sure of for one with more
 
@@ -128,9 +128,11 @@ def parse_forwarding(text: str, now: float) -> Sample:
     """What `show fwd stats all` tells, of the one port that there is."""
     counted = dict(re.findall(r"([RT]X-\w+): +(\d+)", text.partition("+++")[0]))
     cycles = re.search(r"CPU cycles/packet=\S+ \((?:total|busy) cycles=(\d+) .*\) at (\d+) MHz", text)
+    names = ("RX-packets", "RX-dropped", "TX-packets", "TX-dropped")
     try:
-        return Sample(now, int(counted["RX-packets"]), int(counted["RX-dropped"]), int(counted["TX-packets"]),
-                      int(counted["TX-dropped"]), int(cycles[1]) if cycles else 0, int(cycles[2]) * 1e6 if cycles else 0)
+        rx, missed, tx, refused = (int(counted[name]) for name in names)
+        return Sample(now, rx, missed, tx, refused, int(cycles[1]) if cycles else 0,
+                      int(cycles[2]) * 1e6 if cycles else 0)
     except KeyError as error:
         raise ProcessError(f"testpmd tells no {error} of its forwarding: {text.strip()[:500]}") from error
 
@@ -171,7 +173,7 @@ class Rig:
         self.testpmd.start()
 
     def moving(self, timeout: float = 10) -> None:
-        """Waits until frames move. Those that came while the port was started may be lost, which the host sees after a second."""
+        """Waits until frames move. Those that came while the port was started may be lost, as a host sees after 1 s."""
         deadline = time.monotonic() + timeout
         while (now := forwarding(self.testpmd)).rx + now.tx == 0:
             if time.monotonic() > deadline:
@@ -179,7 +181,7 @@ class Rig:
             time.sleep(0.05)
 
     def watch(self, seconds: float) -> tuple[Sample, Sample, float]:
-        """Looks on for that time. @return what testpmd did, what vhost did, and how long one of the threads had no CPU"""
+        """Looks on for that time. @return what testpmd did, what vhost did, and how long a thread had no CPU"""
         waited = [thread.waited() for thread in self.threads]
         before = self.samples()
         time.sleep(seconds)
@@ -213,7 +215,7 @@ class Rig:
     def __enter__(self) -> "Rig":
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 
@@ -265,7 +267,7 @@ class NetvscRig(Rig):
 
 
 class VirtioRig(Rig):
-    """virtio-user in one testpmd, which is measured, and vhost in another one, which does what the emulated host does else."""
+    """virtio-user in one testpmd, which is measured, and in another one vhost, in the emulated host's place."""
 
     PEER = {"rxonly": "txonly", "txonly": "rxonly"}
 

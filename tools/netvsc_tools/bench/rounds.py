@@ -3,7 +3,7 @@
 import random
 from dataclasses import dataclass, field
 from statistics import median
-from typing import Callable, Generic, Protocol, Sequence, TypeVar
+from typing import Callable, Generic, Mapping, Protocol, Sequence, TypeVar
 
 from ..console import complain, say
 from ..process import ProcessError
@@ -11,7 +11,7 @@ from . import stats
 from .rig import Subject
 
 ENOUGH = 3          # rounds, of which an interval can be told
-DISTURBED = 0.02    # part of the time for which a thread may have had to wait for its CPU
+DISTURBED = 0.05    # part of the time for which a thread may have had to wait for its CPU
 
 
 class Run(Protocol):
@@ -44,6 +44,9 @@ class Ratio:
     high: float
     rounds: int
 
+    def times(self, factor: float) -> "Ratio":
+        return Ratio(self.value * factor, self.low * factor, self.high * factor, self.rounds)
+
     def text(self, sign: str = "") -> str:
         interval = f" ({self.low:.2f}-{self.high:.2f})" if self.rounds >= ENOUGH else ""
         return f"{sign}{self.value:.2f}{interval}"
@@ -61,10 +64,10 @@ def ratio_of(top: Series[R], bottom: Series[R] | None, value: Callable[[R], floa
     return Ratio(median(ratios), low, high, len(ratios))
 
 
-def gather(cases: dict[str, Sequence[Subject]], rounds: int, run: Callable[[Subject, str], R], failed: Callable[[str], R],
-           tell: Callable[[R], str]) -> dict[str, dict[str, Series[R]]]:
-    """In each round every driver runs each case once, one right after the other, in an order that chance decides. Who does
-    something wrong does not run that case again. @return the runs by case and driver
+def gather(cases: Mapping[str, Sequence[Subject]], rounds: int, run: Callable[[Subject, str], R],
+           failed: Callable[[str], R], tell: Callable[[R], str]) -> dict[str, dict[str, Series[R]]]:
+    """In each round every driver runs each case once, one right after the other, in an order that chance decides. Who
+    does something wrong does not run that case again. @return the runs by case and driver
     @param failed: makes a run of the reason why there is none"""
     results: dict[str, dict[str, Series[R]]] = {case: {subject.name: Series() for subject in subjects}
                                                 for case, subjects in cases.items()}
@@ -90,5 +93,5 @@ def disturbed(runs: Sequence[Run]) -> str:
     found = [run.without_cpu for run in runs if run.without_cpu > DISTURBED]
     if not found:
         return ""
-    return (f"{len(found)} of {len(runs)} runs were disturbed: something else had one of their CPUs for up to {max(found):.0%} "
-            "of the time. Their numbers tell more of that than of the driver.")
+    return (f"{len(found)} of {len(runs)} runs were disturbed: something else had one of their CPUs for up to "
+            f"{max(found):.0%} of the time. Their numbers tell more of that than of the driver.")
