@@ -251,4 +251,13 @@ class Html(Plain):
             history.append(path, comparison())
 
 
+class Memory(Plain):
+    def test_of_most_queues(self) -> None:
+        results = {"rx/64": {"a": pmd.Series(), "b": pmd.Series()},
+                   "rx/64/queues4": {"a": pmd.Series(queue_bytes=4096), "b": pmd.Series()},
+                   "rx/64/queues16": {"a": pmd.Series(queue_bytes=2048), "b": pmd.Series()}}
+        self.assertEqual(pmd.memory(results), ["memory of DPDK's heap for a queue in rx/64/queues16: a 2 KiB"])
+        self.assertEqual(pmd.memory({"rx/64": {"a": pmd.Series()}}), [])
+
+
 harness.main(__name__)

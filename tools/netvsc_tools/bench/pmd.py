@@ -24,11 +24,13 @@ class Series:
     cycles: list[list[float]] = field(default_factory=list)  #: samples by round
     floor: list[list[float]] = field(default_factory=list)
     instructions: float = 0
+    queue_bytes: int = 0
     unsupported: str = ""
     error: str = ""
 
     def add(self, measured: Measured) -> None:
         self.unsupported, self.error = measured.unsupported, measured.error
+        self.queue_bytes = measured.queue_bytes
         if measured.instructions:
             self.instructions = measured.instructions
         else:
@@ -48,7 +50,8 @@ class Series:
 
     def data(self) -> dict[str, Any]:
         ended = {name: text for name, text in (("unsupported", self.unsupported), ("error", self.error)) if text}
-        return {"cycles": self.cycles, "floor": self.floor, "instructions": self.instructions or None, **ended}
+        return {"cycles": self.cycles, "floor": self.floor, "instructions": self.instructions or None,
+                "queue_bytes": self.queue_bytes or None, **ended}
 
 
 Results = dict[str, dict[str, Series]]  # by case and subject
@@ -145,6 +148,14 @@ def tables(results: Results, names: Sequence[str], instructions: bool) -> str:
     return text
 
 
+def memory(results: Results) -> list[str]:
+    """What a queue costs, where there are most of them."""
+    case, by_name = max(results.items(), key=lambda item: max(series.queue_bytes > 0 for series in item[1].values())
+                        and int(item[0].rpartition("queues")[2] or 0))
+    each = [f"{name} {series.queue_bytes / 1024:.0f} KiB" for name, series in by_name.items() if series.queue_bytes]
+    return [f"memory of DPDK's heap for a queue in {case}: {', '.join(each)}"] if each else []
+
+
 def remarks(results: Results) -> list[str]:
     """Why cells are empty."""
     said: dict[str, list[str]] = {}
@@ -167,7 +178,7 @@ def measure(options: argparse.Namespace) -> Outcome:
     instructions = not options.quick if options.instructions is None else options.instructions
     results = gather(program, subjects, groups, effort, rounds, instructions)
     names = [subject.name for subject in subjects]
-    text = "\n".join([tables(results, names, instructions), "", *remarks(results)]).rstrip()
+    text = "\n".join([tables(results, names, instructions), "", *memory(results), *remarks(results)]).rstrip()
     failed = any(series.error for by_name in results.values() for series in by_name.values())
     named = {subject.name: {"plugin": str(subject.plugin or ""), "uio": subject.uio} for subject in subjects}
     settings = {"subjects": named, "rounds": rounds, "samples": effort.samples, "steps": effort.steps}

@@ -48,6 +48,7 @@ class Measured:
     cycles: list[float] = field(default_factory=list)
     floor: list[float] = field(default_factory=list)
     frames: int = 0
+    queue_bytes: int = 0  #: of DPDK's heap for each queue, where there are several
     instructions: float = 0
     unsupported: str = ""
     error: str = ""
@@ -190,7 +191,7 @@ class Program:
     def count(self, subject: Subject, group: str, cases: Sequence[str]) -> dict[str, Measured]:
         """Instructions per frame of each case; its cycles mean nothing."""
         if not shutil.which(VALGRIND[0]):
-            raise ProcessError("valgrind is not installed: it counts instructions (tools/setup valgrind)")
+            raise ProcessError("valgrind is not installed: it counts instructions (tools/setup installs it)")
         with tempfile.TemporaryDirectory(prefix="netvsc-callgrind-") as folder:
             before = [*VALGRIND, f"--callgrind-out-file={folder}/callgrind.out"]
             with Run(self.build, subject, group, cases, COUNTING, LOGS / f"callgrind-{group}.log", before) as process:
