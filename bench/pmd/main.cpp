@@ -24,8 +24,9 @@ only in between. Under tools/uio-host the devices are those of uio_hv_generic, e
   --list            name the cases of the group and end
   --samples N       of each case (30)
   --steps N         of each sample, 256 frames each (64)
-  --eal ARGS        more arguments of EAL (--in-memory); valgrind needs '--legacy-mem --huge-unlink'
+  --eal ARGS        more arguments of EAL (--in-memory); valgrind needs '--huge-unlink --huge-dir DIR'
   --handicap N      N more instructions for each frame, as if the driver were slower
+  --paced           before each sample: say 'pmd: ready', and wait for a line on standard input
   --help
 One JSON object per case on standard output. exit: 0 done, 1 a case failed, 2 wrong usage
 )";
@@ -94,6 +95,7 @@ int main(int argc, char** argv)
 					  {"samples", required_argument, nullptr, 's'},
 					  {"steps", required_argument, nullptr, 't'},
 					  {"eal", required_argument, nullptr, 'e'},
+					  {"paced", no_argument, nullptr, 'w'},
 					  {"handicap", required_argument, nullptr, 'a'},
 					  {"help", no_argument, nullptr, 'h'},
 					  {nullptr, 0, nullptr, 0}};
@@ -124,6 +126,9 @@ int main(int argc, char** argv)
 			break;
 		case 'e':
 			rig_options.eal = optarg;
+			break;
+		case 'w':
+			options.paced = true;
 			break;
 		case 'a':
 			bench::set_handicap(number("--handicap", optarg));

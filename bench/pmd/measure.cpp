@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstdio>
 #include <memory>
 
 #include <rte_launch.h>
@@ -85,6 +86,14 @@ class Measurement {
 					 &to_send_[p * each_], 0, 0});
 	}
 
+	/* Several processes are measured by turns, so that all see the same of what disturbs them. */
+	static void wait_for_turn()
+	{
+		std::fputs("pmd: ready\n", stderr);
+		for (int c; (c = std::getchar()) != '\n' && c != EOF;) {
+		}
+	}
+
 	void sample_all()
 	{
 		for (uint32_t i = 0; i < kWarmUp && result_.error.empty(); i++)
@@ -92,6 +101,10 @@ class Measurement {
 		const netvsp::NicStats before = rig_.stats(0);
 		for (uint32_t s = 0; s < options_.samples && result_.error.empty(); s++) {
 			uint64_t cycles = 0;
+			if (options_.paced) {
+				wait_for_turn();
+				step(false); /* the caches were another's */
+			}
 			CALLGRIND_ZERO_STATS;
 			for (uint32_t i = 0; i < options_.steps && result_.error.empty(); i++)
 				cycles += step(false);

@@ -16,6 +16,7 @@ struct MeasureOptions {
 	uint32_t samples = 30;
 	uint32_t steps = 64;   /**< of a sample */
 	uint32_t frames = 256; /**< of a step, at least */
+	bool paced = false;    /**< each sample waits for a line on standard input */
 };
 
 struct Result {

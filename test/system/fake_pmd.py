@@ -37,7 +37,7 @@ class Chance:
 
 
 def main():
-    options = {"--group": "copy", "--samples": "1", "--steps": "1", "--plugin": ""}
+    options = {"--group": "copy", "--samples": "1", "--steps": "1", "--plugin": "", "--handicap": "0"}
     cases, flags, words = [], set(), sys.argv[1:]
     while words:
         word = words.pop(0)
@@ -48,7 +48,7 @@ def main():
         else:
             options[word] = words.pop(0)
     if "--help" in flags:
-        print("usage: pmd\n  --group NAME      which cases: copy (default), external\n")
+        print("  --group NAME  which cases: copy (default),\n                external\n  --list        names them")
         return 0
     if "--list" in flags:
         print("\n".join(GROUPS[options["--group"]]))
@@ -71,7 +71,7 @@ def main():
                 line[reason] = plan[reason][case]
                 code |= reason == "error"
         if len(line) == 1:
-            mean = plan["cycles"].get(case) or plan["cycles"][""]
+            mean = (plan["cycles"].get(case) or plan["cycles"][""]) + int(options["--handicap"]) / 4
             scatter = plan.get("scatter", 0.003)
             mean *= 1 + scatter * chance.normal()
             line.update(cycles=[], floor=[], frames=frames, frames_per_packet=8.0)
@@ -82,9 +82,9 @@ def main():
                 line["cycles"].append(round(mean * (1 + scatter / 2 * chance.normal()), 2))
                 line["floor"].append(20.0)
             if os.environ.get("CALLGRIND_OUT"):
-                count = (plan["instructions"].get(case) or plan["instructions"][""]) * frames
+                count = (plan["instructions"].get(case) or plan["instructions"][""]) + int(options["--handicap"])
                 with open(f"{os.environ['CALLGRIND_OUT']}.{number}", "w") as file:
-                    file.write(f"desc: Trigger: Client Request: {case}\nevents: Ir\ntotals: {count}\n")
+                    file.write(f"desc: Trigger: Client Request: {case}\nevents: Ir\ntotals: {count * frames}\n")
         print(str(line).replace("'", '"'), flush=True)
     return code
 

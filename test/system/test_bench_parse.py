@@ -77,16 +77,19 @@ class Callgrind(Plain):
 
 
 def repetition(name: str, rate: float = 0, **more: Any) -> dict[str, Any]:
-    return {"name": name, "run_name": name, "run_type": "iteration", "items_per_second": rate, **more}
+    rates = {"items_per_second": rate} if rate else {}
+    return {"name": name, "run_name": name, "run_type": "iteration", **rates, **more}
 
 
 class Micro(Plain):
     def test_parse(self) -> None:
         entries = [repetition("thing/64", 1e9), repetition("thing/64", 2e8), repetition("thing/64", 5e8),
                    {**repetition("thing/64"), "run_type": "aggregate", "aggregate_name": "mean"},
+                   repetition("whole/64", cpu_time=1.5, time_unit="us"),
                    repetition("bad/64", error_occurred=True, error_message="no room")]
         results = micro.parse(json.dumps({"benchmarks": entries}))
         self.assertEqual(results["thing/64"], micro.Result([1, 5, 2]))
+        self.assertEqual(results["whole/64"], micro.Result([1500]))
         self.assertEqual(results["bad/64"].error, "no room")
 
     def test_siblings(self) -> None:

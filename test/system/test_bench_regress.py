@@ -67,6 +67,12 @@ class Verdicts(RegressCase):
         with mock.patch.object(regress, "MORE", 1):
             self.assertRegex(self.regress(self.base, code=1), r"(?m)^rx/64 .* 200.0 \+1.5% +slower: instructions$")
 
+    def test_handicap(self) -> None:
+        """The same driver twice, and once the program wastes 20 instructions for each frame."""
+        text = self.regress(self.build, "--handicap", "20", code=1)
+        self.assertRegex(text, r"(?m)^rx/64 .* 200.0 \+10.0% +slower: cycles and instructions$")
+        self.assertIn("new with 20 instructions more against", text)
+
     def test_noisy(self) -> None:
         """With noise of one case, it is measured more often, and then it is not known whether it is slower."""
         self.driver(self.base, scatter=0.15)

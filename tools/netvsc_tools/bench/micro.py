@@ -15,8 +15,9 @@ from .instrument import FAILED, LOGS, OK, Outcome, WrongUsage, chosen, report
 
 ABOUT = "time per item of rings and pipelines, beside the bare copy of the same bytes"
 TARGETS = ("micro",)
-FLOORS = {"transmit": "copy", "receive": "copy", "write_ring": "write"}  # whose floor has another name
+FLOORS = {"transmit": "copy", "receive": "copy", "copy_frame": "copy", "write_ring": "write"}  # whose floor has another name
 KINDS = ("floor", "plain")
+UNITS = {"ns": 1, "us": 1e3, "ms": 1e6}
 
 
 @dataclass
@@ -58,7 +59,8 @@ def parse(text: str) -> dict[str, Result]:
         if entry.get("error_occurred"):
             result.error = entry.get("error_message") or "failed"
         else:
-            result.times.append(1e9 / entry["items_per_second"])
+            rate = entry.get("items_per_second")  # else an iteration is one item
+            result.times.append(1e9 / rate if rate else entry["cpu_time"] * UNITS[entry["time_unit"]])
     return results
 
 

@@ -30,6 +30,7 @@ class Subject:
     name: str
     plugin: Path | None     #: None = the one that DPDK has loaded by itself
     uio: bool = True        #: devices of the emulated kernel, else vdevs
+    handicap: int = 0       #: instructions that the program wastes for each frame
 
 
 def driver(name: str, plugin: Path, uio: bool = True) -> Subject:
@@ -95,6 +96,7 @@ class Run(Process):
                    "--samples", str(effort.samples), "--steps", str(effort.steps),
                    "--eal", f"--file-prefix {self.prefix} {_memory(subject.uio, bool(before))}",
                    *(["--plugin", str(subject.plugin)] if subject.plugin else []), *(["--paced"] if paced else []),
+                   *(["--handicap", str(subject.handicap)] if subject.handicap else []),
                    *(part for case in cases for part in ("--case", case))]
         super().__init__(command, log, env={"NETVSC_BUILD": str(build)})
 
@@ -144,12 +146,12 @@ class Program:
         path = build / "bench/pmd"
         if not path.is_file():
             raise ProcessError(f"{path} is not built")
-        names = re.search(r"--group NAME +which cases: (.+)", run(str(path), "--help"))
-        if not names:
+        told = re.search(r"--group NAME +which cases: (.+?)\n +--", run(str(path), "--help"), re.S)
+        if not told:
             raise ProcessError(f"{path} --help tells no groups")
         #: all cases, by the group of those that share a process
         self.every = {group: run(str(path), "--group", group, "--list").split()
-                      for group in names[1].replace(" (default)", "").split(", ")}
+                      for group in re.findall(r"\w+", told[1].replace("(default)", ""))}
 
     def groups(self, patterns: Sequence[str]) -> dict[str, list[str]]:
         """The cases that match; groups without are left out."""

@@ -2,7 +2,7 @@
 """The instrument regress: whether one driver is slower than another, or whether that cannot be told here."""
 import argparse
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Sequence
@@ -33,6 +33,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--pairs", metavar="N", type=int, default=15,
                         help=f"of processes, of noisy cases {MORE} times as many; and the same to calibrate ({FEWEST} "
                              "or more, default %(default)s)")
+    parser.add_argument("--handicap", metavar="N", type=int, default=0,
+                        help="let each frame of NEW cost N instructions more: does the comparison tell?")
     parser.add_argument("--save", metavar="FILE", type=output,
                         help="measure BASE alone, and store it there as a baseline")
     parser.add_argument("--history", metavar="FILE", type=output, help="append a line of JSON on NEW to this file")
@@ -61,8 +63,8 @@ def _sides(options: argparse.Namespace, where: dict[str, Any]) -> tuple[Side, Si
             raise WrongUsage(f"{text} and {option} name the same side")
     if not options.base and not options.plugin_base:
         raise WrongUsage("want BASE, or --plugin-base")
-    if options.save and (options.new or options.plugin_new or options.html or options.history):
-        raise WrongUsage("--save measures BASE alone: no NEW, --html or --history")
+    if options.save and (options.new or options.plugin_new or options.handicap or options.html or options.history):
+        raise WrongUsage("--save measures BASE alone: no NEW, --handicap, --html or --history")
     base = (of_plugin(f"base {options.plugin_base}", options.plugin_base, where) if options.plugin_base
             else resolve(options.base, options.build, where))
     if options.save:
@@ -70,10 +72,16 @@ def _sides(options: argparse.Namespace, where: dict[str, Any]) -> tuple[Side, Si
             raise WrongUsage(f"{base.name} is stored already")
         return base, base
     if options.plugin_new:
-        return base, of_plugin(f"new {options.plugin_new}", options.plugin_new, where)
-    if options.new:
-        return base, resolve(options.new, options.build, where)
-    return base, of_plugin("new", plugin_of(options.build), where)
+        new = of_plugin(f"new {options.plugin_new}", options.plugin_new, where)
+    else:
+        new = (resolve(options.new, options.build, where) if options.new
+               else of_plugin("new", plugin_of(options.build), where))
+    if options.handicap:
+        if not new.subject:
+            raise WrongUsage(f"--handicap: {new.name} is not run, but stored")
+        new.name += f" with {options.handicap} instructions more"
+        new.subject = replace(new.subject, handicap=options.handicap)
+    return base, new
 
 
 class Comparison:
