@@ -7,7 +7,7 @@ waited; docs/performance.md tells how that is known, and why the threshold is wh
 from dataclasses import dataclass
 
 DRIVER, HOST, BOTH = "driver", "host", "both"
-SOME = 0.1  # of the time, up to which waiting changes little
+SOME = 0.2  # of the time: who waits for longer is not the limit
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,7 @@ class Waits:
 def known(top: Waits, bottom: Waits) -> tuple[str, float]:
     """What is certain of the ratio of two drivers' rates: a sign to be put before it, and a factor for it. Had the upper
     one not waited it would be faster, by who knows how much; the lower one by no more than it waited."""
-    if top.limit() == bottom.limit() == DRIVER:
-        return "", 1.0
-    return ">= ", 1.0 if bottom.limit() == DRIVER else 1 - bottom.driver
+    return ("", 1.0) if top.limit() == bottom.limit() == DRIVER else (">= ", 1 - bottom.driver)
 
 
 def share(part: float, whole: float) -> float:
