@@ -46,8 +46,20 @@ template <class Pass> Timed timed(Pass pass)
 	return result;
 }
 
+inline bool receiving(const Leg& leg)
+{
+	return leg.got < leg.want;
+}
+
+inline bool sending(const Leg& leg)
+{
+	return leg.sent < leg.sending;
+}
+
 inline uint32_t receive(Leg& leg, uint32_t burst)
 {
+	if (!receiving(leg))
+		return 0;
 	const auto most = static_cast<uint16_t>(std::min(burst, leg.want - leg.got));
 	const uint16_t n =
 		rte_eth_rx_burst(leg.path.port, leg.path.queue, leg.received + leg.got, most);
@@ -58,12 +70,33 @@ inline uint32_t receive(Leg& leg, uint32_t burst)
 
 inline uint32_t send(Leg& leg, uint32_t burst)
 {
+	if (!sending(leg))
+		return 0;
 	const auto most = static_cast<uint16_t>(std::min(burst, leg.sending - leg.sent));
 	const uint16_t n =
 		rte_eth_tx_burst(leg.path.port, leg.path.queue, leg.to_send + leg.sent, most);
 	leg.sent += n;
 	lose_time(n);
 	return n;
+}
+
+/* All queues in turn. @param move returns how many frames it moved; @param left whether there are
+ */
+template <class Move, class Left> Timed move_all(std::vector<Leg>& legs, Move move, Left left)
+{
+	return timed([&](bool& more) {
+		uint32_t moved = 0;
+		for (Leg& leg : legs) {
+			moved += move(leg);
+			more |= left(leg);
+		}
+		return moved;
+	});
+}
+
+bool moving(const Leg& leg)
+{
+	return receiving(leg) || sending(leg);
 }
 
 } // namespace
@@ -75,59 +108,30 @@ void set_handicap(uint32_t instructions)
 
 Timed receive_all(std::vector<Leg>& legs, uint32_t burst)
 {
-	return timed([&](bool& more) {
-		uint32_t moved = 0;
-		for (Leg& leg : legs) {
-			if (leg.got < leg.want)
-				moved += receive(leg, burst);
-			more |= leg.got < leg.want;
-		}
-		return moved;
-	});
+	return move_all(
+		legs, [=](Leg& leg) { return receive(leg, burst); }, receiving);
 }
 
 Timed send_all(std::vector<Leg>& legs, uint32_t burst)
 {
-	return timed([&](bool& more) {
-		uint32_t moved = 0;
-		for (Leg& leg : legs) {
-			if (leg.sent < leg.sending)
-				moved += send(leg, burst);
-			more |= leg.sent < leg.sending;
-		}
-		return moved;
-	});
+	return move_all(
+		legs, [=](Leg& leg) { return send(leg, burst); }, sending);
 }
 
 Timed forward_all(std::vector<Leg>& legs, uint32_t burst)
 {
-	return timed([&](bool& more) {
-		uint32_t moved = 0;
-		for (Leg& leg : legs) {
-			if (leg.got < leg.want)
-				moved += receive(leg, burst);
-			leg.sending = leg.got;
-			if (leg.sent < leg.sending)
-				moved += send(leg, burst);
-			more |= leg.got < leg.want || leg.sent < leg.sending;
-		}
-		return moved;
-	});
+	const auto forward = [=](Leg& leg) {
+		const uint32_t n = receive(leg, burst);
+		leg.sending = leg.got;
+		return n + send(leg, burst);
+	};
+	return move_all(legs, forward, moving);
 }
 
 Timed exchange_all(std::vector<Leg>& legs, uint32_t burst)
 {
-	return timed([&](bool& more) {
-		uint32_t moved = 0;
-		for (Leg& leg : legs) {
-			if (leg.got < leg.want)
-				moved += receive(leg, burst);
-			if (leg.sent < leg.sending)
-				moved += send(leg, burst);
-			more |= leg.got < leg.want || leg.sent < leg.sending;
-		}
-		return moved;
-	});
+	const auto exchange = [=](Leg& leg) { return receive(leg, burst) + send(leg, burst); };
+	return move_all(legs, exchange, moving);
 }
 
 Timed copy_all(uint8_t* const* to, const uint8_t* const* from, const uint32_t* lengths,
