@@ -87,7 +87,7 @@ bool Rx::open_packet(bool& refreshed)
 			stats_.errors++;
 			complete(view.transaction_id);
 		} else if (packet_.channel_type == nvsp::kChannelData) {
-			packet_length_ = view.ring_length();
+			vmbus::store_relaxed(&packet_length_, view.ring_length());
 			transaction_ = view.transaction_id;
 			return true;
 		} else if (!scanned) {

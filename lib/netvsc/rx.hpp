@@ -211,7 +211,8 @@ class Rx {
 	{
 		channel_->rx.consume(length);
 		scanned_ = scanned_ > length ? scanned_ - length : 0;
-		packet_length_ = next_range_ = 0;
+		vmbus::store_relaxed(&packet_length_, 0u);
+		next_range_ = 0;
 	}
 	void complete(uint64_t transaction_id)
 	{
@@ -236,9 +237,10 @@ class Rx {
 		return pending_count_ < kPending;
 	}
 	void write_completions(bool wait_for_lock, uint32_t owner);
-	void finish_burst(uint32_t owner)
+	[[gnu::always_inline]] void finish_burst(uint32_t owner)
 	{
-		if (channel_->rx.publish()) [[unlikely]] {
+		/* Most small bursts end in the middle of a packet. */
+		if (!channel_->rx.is_published() && channel_->rx.publish()) [[unlikely]] {
 			stats_.signals++;
 			channel_->doorbell.ring();
 		}
@@ -424,9 +426,10 @@ uint32_t Rx::receive(uint32_t max, Deliver&& deliver, DropHold&& drop_hold, Gate
 {
 	if (!gate()) [[unlikely]]
 		return 0;
-	/* An idle poll costs two loads, and a third where packets may be held. */
+	/* An idle poll costs three loads, and a fourth where packets may be held. */
 	if constexpr (!Gate::kForeign)
-		if (!maybe_nonempty() && vmbus::load_once(&pending_count_) == 0 &&
+		if (vmbus::load_once(&packet_length_) == 0 && !maybe_nonempty() &&
+		    vmbus::load_once(&pending_count_) == 0 &&
 		    (holds_ == nullptr || !holds_->has_returned()))
 			return 0;
 	lock_->lock(gate.owner());

@@ -152,13 +152,16 @@ class RingReader {
 	/** Moves the read position on; the host sees it at publish(). */
 	void consume(uint32_t length) { store_relaxed(&read_, wrap(read_ + length)); }
 
+	/** Whether publish() would tell the host nothing. */
+	bool is_published() const { return read_ == published_; }
+
 	/**
 	 * Tells the host what was consumed.
 	 * @return whether the host waits for room (pending_send_size) and must be signalled
 	 */
 	bool publish()
 	{
-		if (read_ == published_)
+		if (is_published())
 			return false;
 		const uint32_t bytes_read =
 			read_ > published_ ? read_ - published_ : read_ + size_ - published_;

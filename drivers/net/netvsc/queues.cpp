@@ -95,6 +95,7 @@ void rx_queue_release(rte_eth_dev* dev, uint16_t id)
 	if (q == nullptr)
 		return;
 	drop_parts(*q);
+	rte_pktmbuf_free_bulk(q->stash, q->stash_count);
 	q->reset();
 	dev->data->rx_queues[id] = nullptr;
 }

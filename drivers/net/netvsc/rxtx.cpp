@@ -21,7 +21,7 @@ static inline rte_mbuf* take_mbuf(RxQueue& q)
 }
 
 /* @return how many there were, at most `count` */
-static inline uint32_t take_mbufs(RxQueue& q, rte_mbuf** out, uint32_t count)
+static uint32_t take_many(RxQueue& q, rte_mbuf** out, uint32_t count)
 {
 	while (rte_mempool_get_bulk(q.pool, reinterpret_cast<void**>(out), count) != 0) {
 		count /= 2;
@@ -30,6 +30,20 @@ static inline uint32_t take_mbufs(RxQueue& q, rte_mbuf** out, uint32_t count)
 			break;
 		}
 	}
+	return count;
+}
+
+/* A look into the pool costs as much as a frame: for a few, some are kept. */
+static inline uint32_t take_mbufs(RxQueue& q, rte_mbuf** out, uint32_t count)
+{
+	if (count > kRxStash / 4)
+		return take_many(q, out, count);
+	if (q.stash_count < count) [[unlikely]]
+		q.stash_count += take_many(q, q.stash + q.stash_count, kRxStash - q.stash_count);
+	count = std::min(count, q.stash_count);
+	q.stash_count -= count;
+	for (uint32_t i = 0; i < count; i++)
+		out[i] = q.stash[q.stash_count + i];
 	return count;
 }
 

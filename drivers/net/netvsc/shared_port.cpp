@@ -76,6 +76,7 @@ void RxQueue::reset()
 {
 	set_up = built = scatter = deferred = false;
 	past = base = {};
+	stash_count = 0;
 	no_mbuf = too_long = merged = 0;
 	no_mbuf_base = too_long_base = merged_base = 0;
 	joined = joined_last = nullptr;

@@ -34,6 +34,9 @@ struct PortArgs {
 
 struct Port;
 
+/** Mbufs that a receive queue keeps for small bursts. */
+inline constexpr uint32_t kRxStash = 32;
+
 struct alignas(64) RxQueue {
 	/* as long as the port's memory */
 	Rx* rx = nullptr;
@@ -55,6 +58,8 @@ struct alignas(64) RxQueue {
 	uint64_t merged = 0;		 /**< frames that are not packets of their own */
 	const uint8_t* buffer = nullptr; /**< the receive buffer, for external mbufs */
 	rte_iova_t buffer_iova = RTE_BAD_IOVA;
+	uint32_t stash_count = 0;
+	rte_mbuf* stash[kRxStash]; /**< not yet used */
 
 	/* of the primary process alone */
 	Port* port = nullptr;
