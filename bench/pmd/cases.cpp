@@ -32,7 +32,7 @@ Group copies()
 		     .direction = direction,
 		     .size = kJumbo,
 		     .segments = 5,
-		     /* also of who only sends, for the MTU */ .chained = true});
+		     .chained = true});
 		for (uint32_t burst : {1u, 4u, 64u})
 			add({.name = way + "64/burst" + text(burst),
 			     .direction = direction,

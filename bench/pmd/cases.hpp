@@ -23,7 +23,7 @@ struct Case {
 	bool external = false; /* frames stay where they are: no copy either way */
 	Offload offload = Offload::kNone;
 	uint32_t segments = 1; /* mbufs of a transmitted frame, at least */
-	bool chained = false;  /* received frames are longer than an mbuf */
+	bool chained = false;  /* the MTU is more than an mbuf takes */
 	uint32_t lcores = 1;   /* 2 = the other one transmits */
 	uint32_t each = 0;     /* frames of a queue in a step; 0 = as the command says */
 };

@@ -24,7 +24,8 @@ only in between. Under tools/uio-host the devices are those of uio_hv_generic, e
   --list            name the cases of the group and end
   --samples N       of each case (30)
   --steps N         of each sample, 256 frames each (64)
-  --eal ARGS        more arguments of EAL (--in-memory); valgrind needs '--huge-unlink --huge-dir DIR'
+  --eal ARGS        more arguments of EAL (--in-memory -m 1024); valgrind needs
+                    '--huge-unlink --huge-dir DIR' instead of --in-memory
   --handicap N      N more instructions for each frame, as if the driver were slower
   --paced           before each sample: say 'pmd: ready', and wait for a line on standard input
   --help

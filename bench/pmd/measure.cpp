@@ -86,7 +86,8 @@ class Measurement {
 					 &to_send_[p * each_], 0, 0});
 	}
 
-	/* Several processes are measured by turns, so that all see the same of what disturbs them. */
+	/* Several processes are measured by turns, so that all see the same of what disturbs them.
+	 */
 	static void wait_for_turn()
 	{
 		std::fputs("pmd: ready\n", stderr);
@@ -281,7 +282,6 @@ class Measurement {
 		for (uint32_t i = 0; i < each_; i++)
 			lengths[i] = static_cast<uint32_t>(traffic_->guest(i).size());
 		for (uint32_t s = 0; s < options_.steps; s++) {
-			feed.forget_places();
 			if (receives()) {
 				feed.check(true);
 				feed.give(each_);
@@ -312,7 +312,6 @@ class Measurement {
 				rte_pktmbuf_free_bulk(to_send_.data(), each_);
 			}
 		}
-		feed.forget_places();
 		result_.floor.push_back(static_cast<double>(cycles) / (options_.steps * each_));
 	}
 

@@ -19,7 +19,6 @@ namespace bench {
 
 namespace {
 
-constexpr const char* kMemoryMb = "1024";
 constexpr uint32_t kMaxQueues = 16;
 /* DPDK is built for so many ports. */
 static_assert(RTE_MAX_ETHPORTS >= 32);
@@ -37,10 +36,8 @@ Rig::Rig(const RigOptions& options)
 	for (uint32_t i = 0; i < options.ports; i++) {
 		netvsp::NicConfig config;
 		config.name = "bench" + std::to_string(i);
-		config.profile = options.profile;
 		config.queues = options.ports == 1 ? kMaxQueues : 1;
 		config.monitor = true; /* a signal costs no system call: only the driver counts */
-		/* A large send goes to the network in one piece. */
 		auto feed = std::make_unique<Feed>();
 		feeds_.push_back(feed.get());
 		vmbus::Guid guid{};
@@ -66,16 +63,10 @@ Rig::~Rig()
 void Rig::start_eal(const RigOptions& options)
 {
 	std::vector<std::string> words = {
-		"bench",
-		"--no-pci",
-		"--no-telemetry",
-		"--no-shconf",
-		"--lcores",
-		"0@0,1@" + std::to_string(sysconf(_SC_NPROCESSORS_ONLN) > 1),
-		"-m",
-		kMemoryMb,
-		"--log-level",
-		"*:warning"};
+		"bench",	  "--no-pci",
+		"--no-telemetry", "--no-shconf",
+		"--lcores",	  "0@0,1@" + std::to_string(sysconf(_SC_NPROCESSORS_ONLN) > 1),
+		"--log-level",	  "*:warning"};
 	std::istringstream more(options.eal);
 	for (std::string word; more >> word;)
 		words.push_back(word);

@@ -22,8 +22,7 @@ namespace bench {
 struct RigOptions {
 	std::string plugin;	 /* path of the driver; empty = the one that DPDK installed */
 	std::string driver_args; /* of each device */
-	std::string profile;	 /* of the host; empty = the newest */
-	std::string eal = "--in-memory"; /**< more arguments of EAL */
+	std::string eal = "--in-memory -m 1024"; /**< more arguments of EAL */
 	uint32_t ports = 1;
 };
 

@@ -167,14 +167,7 @@ void Feed::use(const Traffic* traffic, uint32_t first, uint32_t count, bool larg
 	next_ = 0;
 	budget_ = taken_ = damaged_ = 0;
 	large_sends_ = large_sends;
-	checking_ = false;
-	forget_places();
-}
-
-void Feed::forget_places()
-{
-	given_at_.clear();
-	taken_at_.clear();
+	check(false);
 }
 
 bool Feed::send(const uint8_t* frame, uint32_t length)

@@ -49,12 +49,17 @@ class Traffic {
 /** The network side of a NIC. All calls come from the thread that steps the host. */
 class Feed final : public netvsp::Endpoint {
       public:
-	/** From now on frames are these. @param first, every: the ones of this NIC */
+	/** From now on frames are these. @param first, count: the ones of this NIC */
 	void use(const Traffic* traffic, uint32_t first, uint32_t count, bool large_sends);
 	/** Gives this many more frames when the host asks for them. */
 	void give(uint32_t count) { budget_ += count; }
-	/** Looks at each frame that is taken, and notes where it was. */
-	void check(bool on) { checking_ = on; }
+	/** From now on looks at each frame that is taken, and notes where frames were; or not. */
+	void check(bool on)
+	{
+		checking_ = on;
+		given_at_.clear();
+		taken_at_.clear();
+	}
 
 	bool send(const uint8_t* frame, uint32_t length) override;
 	bool takes_offloads() const override { return large_sends_; }
@@ -65,10 +70,10 @@ class Feed final : public netvsp::Endpoint {
 
 	uint64_t taken() const { return taken_; }
 	uint64_t damaged() const { return damaged_; }
-	/** Where the last frames were written to: the guest's receive buffer, mapped by the host */
+	/** Since check(true): where frames were written to, in the guest's receive buffer, and
+	 * where those lay that were taken. */
 	const std::vector<uint8_t*>& given_at() const { return given_at_; }
 	const std::vector<uint8_t*>& taken_at() const { return taken_at_; }
-	void forget_places();
 
       private:
 	const Traffic* traffic_ = nullptr;

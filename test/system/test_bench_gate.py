@@ -24,7 +24,8 @@ HANDICAP = 8  # instructions for each frame: 5 % and a little more
 class Gate(harness.Case):
     def setUp(self) -> None:
         super().setUp()
-        self.need("" if shutil.which("valgrind") else "valgrind is not installed")
+        self.need("" if shutil.which("valgrind") else "valgrind is not installed",
+                  "" if machine.no_hugepages() else machine.hugetlbfs()[1])
         folder = tempfile.TemporaryDirectory(prefix=".gate-", dir=machine.BUILD)  # where EAL accepts plugins
         self.addCleanup(folder.cleanup)
         self.root = Path(folder.name)

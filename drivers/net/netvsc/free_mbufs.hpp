@@ -35,7 +35,8 @@ inline constexpr uint32_t kFreeAtOnce = 64;
 		}
 		m = next;
 	}
-	rte_mempool_put_bulk(pool, sole, n);
+	if (n != 0)
+		rte_mempool_put_bulk(pool, sole, n);
 }
 
 /**

@@ -16,7 +16,7 @@ namespace netvsc {
 inline constexpr uint32_t kAllPtypes = RTE_PTYPE_L2_MASK | RTE_PTYPE_L3_MASK | RTE_PTYPE_L4_MASK;
 
 /**
- * The same for the commonest frames, at a sixth of the cost: TCP and UDP in IPv4 without options or
+ * The same for the commonest frames, at a quarter of the cost: TCP and UDP in IPv4 without options or
  * in IPv6 without extension headers, not fragmented, not tagged.
  * @return 0: some other frame, or too short for its headers
  */

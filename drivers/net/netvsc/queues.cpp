@@ -119,8 +119,7 @@ static DmaMemory dma_memory(const rte_memzone& zone)
 	return {static_cast<uint8_t*>(zone.addr), zone.iova, zone.len};
 }
 
-/* Room for the longest frame that any MTU allows, and the longest large send. No queue is in use.
- */
+/* For the longest frame that any MTU allows, or large send. No queue is in use. */
 static Error reserve_bounce(Port& port)
 {
 	const rte_eth_dev_data& data = *port.ethdev->data;

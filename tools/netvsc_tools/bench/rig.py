@@ -167,6 +167,11 @@ class Rig:
         self.log, self.mode = log, mode
         self.cpus = machine.cpus()[:2]
 
+    def configure(self, commands: Sequence[str]) -> None:
+        """Of the stopped port, which starts then; without any it has started already."""
+        for command in [*commands, "port start all"] if commands else []:
+            self.testpmd.command(command)
+
     def start(self) -> None:
         """Traffic begins, and goes on when this is done."""
         self.testpmd.command("set record-core-cycles on")
@@ -237,8 +242,7 @@ class NetvscRig(Rig):
         app = [*arguments(mode, commands), *app]
         try:
             self.testpmd = Testpmd(log, [vdev], app, guest=guest)
-            for command in [*commands, "port start all"] if commands else []:
-                self.testpmd.command(command)
+            self.configure(commands)
             host = find_thread((self.daemon or self.testpmd).popen.pid, "^netvsp$")
             host.pin(self.cpus[0])
             self.threads = [host, find_thread(self.testpmd.popen.pid, "worker")]
@@ -284,8 +288,7 @@ class VirtioRig(Rig):
             app = [*arguments(mode, commands), f"--txpkts={size}"]
             vdev = f"net_virtio_user0,path={path},queue_size={DESCRIPTORS}"
             self.testpmd = Testpmd(log, [vdev], app, eal=eal, memory="in-memory", mbufs=16384)
-            for command in [*commands, "port start all"] if commands else []:
-                self.testpmd.command(command)
+            self.configure(commands)
             vhost = find_thread(self.peer.popen.pid, "worker")
             vhost.pin(self.cpus[0])
             self.threads = [vhost, find_thread(self.testpmd.popen.pid, "worker")]
