@@ -3,11 +3,10 @@
  */
 #include "hv_uio_args.h"
 
+#include <sys/mman.h>
 #ifdef _KERNEL
-#include <sys/mman.h>
+#include <sys/errno.h>
 #else
-#include <sys/mman.h>
-
 #include <errno.h>
 #endif
 
