@@ -27,7 +27,7 @@ An emulated Hyper-V host: offers synthetic NICs to a guest that connects to a UN
                     adds a NIC; may be repeated. Without it there is one, endpoint=null.
                       endpoint=...     what is behind the NIC, see below
                       name=TEXT        for people, default nicN
-                      profile=hyperv2008r2|hyperv2012r2|hyperv2019|hyperv2022|openvmm
+                      profile=hyperv2008r2|hyperv2012r2|hyperv2019|hyperv2022|azure|openvmm
                                        which host this is, default hyperv2022, as are the
                                        other defaults here
                       mac=MAC          default 00:15:5d:... by the NIC's number
@@ -39,9 +39,10 @@ An emulated Hyper-V host: offers synthetic NICs to a guest that connects to a UN
                       lso_max=0..262144  payload of a large send, 0 = no LSO, default 62780
                       rss=all|none|tcp4+udp4+tcp6+udp6
                                        what RSS may hash beside addresses, default all
+                      rss_table=1..128 entries of the indirection table, default 128
                       rsc=0|1          whether received segments may be joined, default 1
                       set_mac=0|1      whether the guest may change its address, default 1
-                      section_size, max_packets, alignment, speed, monitor, link, fault
+                      section_size, max_packets, alignment, speed, spin, monitor, link, fault
   --cpu LIST        CPUs to run on, like 2 or 2,4-6
   --stats SECONDS   prints the counters at this interval
   --json            prints counters as JSON, one object per line

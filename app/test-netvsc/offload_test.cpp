@@ -92,6 +92,43 @@ TEST_F(Offloads, TransmittedChecksums)
 	}
 }
 
+/* Azure leaves them undone where the datagram may be cut into fragments: with and without DF, and
+ * around the length from which on it does. */
+TEST_F(Offloads, ChecksumsOfLongDatagrams)
+{
+	const Kind k{false, false};
+	NEEDS(in_hardware(k), "UDP checksums");
+	const auto mtu = std::min<uint16_t>(announced().max_mtu, 9000);
+	for (const char* how : {"", "tx_copybreak=0"}) {
+		Bench s({.mtu = mtu, .tx_offloads = tx_checksums() | RTE_ETH_TX_OFFLOAD_MULTI_SEGS},
+			how);
+		for (const bool whole : {false, true})
+			for (const uint32_t length : {1420u, 1421u, 1500u, uint32_t{mtu}}) {
+				const auto make = [&](bool checksums) {
+					Frame f = packet(k, length - 28, length, checksums);
+					auto* ip = reinterpret_cast<rte_ipv4_hdr*>(&f[14]);
+					ip->fragment_offset = whole ? RTE_BE16(0x4000) : 0;
+					ip->hdr_checksum = 0;
+					if (checksums)
+						ip->hdr_checksum = rte_ipv4_cksum(ip);
+					return f;
+				};
+				const uint32_t size = 14 + length;
+				for (const std::vector<uint32_t>& cut :
+				     {std::vector<uint32_t>{size}, {42, 10, size - 52}}) {
+					rte_mbuf* m = to_chain(make(false), cut, pools().jumbo);
+					ASSERT_NE(m, nullptr);
+					ask(m, k, RTE_MBUF_F_TX_UDP_CKSUM);
+					const auto got = s.send(m);
+					ASSERT_EQ(got.size(), 1u);
+					EXPECT_EQ(got[0], make(true)) << how << whole << length;
+				}
+			}
+		EXPECT_EQ(s.host.stats().tx_csum_undone, 0u);
+		EXPECT_EQ(s.port.stats().oerrors, 0u);
+	}
+}
+
 /* Over chains, from both ways of sending, and of sizes around the MSS. */
 TEST_F(Offloads, LargeSends)
 {

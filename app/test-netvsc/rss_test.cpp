@@ -81,10 +81,10 @@ uint32_t softrss(const Flow& f, bool ports, const uint8_t* key)
 }
 
 struct Bench {
-	explicit Bench(uint64_t types, uint16_t count = kQueues)
+	explicit Bench(uint64_t types, uint16_t count = kQueues, uint32_t table = 128)
 		: queues(count),
 		  wire(std::make_shared<Wire>()),
-		  host(config(queues), wire),
+		  host(config(queues, table), wire),
 		  port(host.args())
 	{
 		port.up({.rx_offloads = RTE_ETH_RX_OFFLOAD_RSS_HASH,
@@ -95,9 +95,10 @@ struct Bench {
 		rss.rss_key_len = sizeof(key);
 		EXPECT_EQ(rte_eth_dev_rss_hash_conf_get(port.id, &rss), 0);
 	}
-	static netvsp::NicConfig config(uint16_t queues)
+	static netvsp::NicConfig config(uint16_t queues, uint32_t table)
 	{
 		netvsp::NicConfig c;
+		c.rss_table = table;
 		c.queues = queues;
 		return c;
 	}
@@ -113,6 +114,11 @@ struct Bench {
 					continue;
 				queue = q;
 				EXPECT_EQ(from_mbuf(m), frame_of(f));
+				/* By what is in it, whatever the host calls the hash. */
+				if (f.protocol == 17) {
+					EXPECT_EQ(m->packet_type & RTE_PTYPE_L4_MASK,
+						  RTE_PTYPE_L4_UDP);
+				}
 				if (hash != nullptr)
 					*hash = m->hash.rss;
 				if (has_hash != nullptr)
@@ -246,6 +252,35 @@ TEST_F(Rss, TableAtRunTime)
 	Table beyond(kQueues);
 	EXPECT_NE(rte_eth_dev_rss_reta_update(s.port.id, beyond.groups, 128), 0);
 	EXPECT_EQ(s.receive({false, 6, 1}), softrss({false, 6, 1}, true, s.key) % 128 < 8 ? 3 : 1);
+}
+
+/* Hosts have tables of other sizes; of what is no power of two the largest that is one is used. */
+TEST_F(Rss, TablesOfOtherSizes)
+{
+	for (const auto [host, size] :
+	     {std::pair{1u, 1u}, {2u, 2u}, {16u, 16u}, {64u, 64u}, {100u, 64u}}) {
+		SCOPED_TRACE(host);
+		Bench s(kTcp4, kQueues, host);
+		ASSERT_EQ(s.port.info().reta_size, size);
+		const auto expect = [&](uint32_t first) {
+			for (uint32_t i = 0; i < 12; i++) {
+				const Flow f{false, 6, i};
+				EXPECT_EQ(
+					s.receive(f),
+					static_cast<int>((softrss(f, true, s.key) % size + first) %
+							 kQueues));
+			}
+		};
+		expect(0);
+		Table table(0);
+		for (uint32_t i = 0; i < size; i++)
+			table.groups[0].reta[i] = static_cast<uint16_t>((i + 1) % kQueues);
+		EXPECT_NE(rte_eth_dev_rss_reta_update(s.port.id, table.groups, 128), 0);
+		ASSERT_EQ(rte_eth_dev_rss_reta_update(s.port.id, table.groups,
+						      static_cast<uint16_t>(size)),
+			  0);
+		expect(1);
+	}
 }
 
 /* What its part of the table names goes to the others, and comes back with it. */

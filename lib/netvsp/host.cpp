@@ -29,7 +29,6 @@ namespace {
 
 constexpr size_t kMaxIndicationPayload = 256;
 constexpr uint32_t kAnyMtu = 1500;
-constexpr uint64_t kSpinNs = 50'000;	  /* without work before the thread sleeps */
 constexpr uint32_t kControlInterval = 64; /* passes between looks at the sockets */
 constexpr int64_t kRetryNs = 100'000;	  /* until the endpoint is asked again for room */
 constexpr int64_t kHeldNs = 50'000'000;	  /* until a frame without room is looked at again */
@@ -58,6 +57,8 @@ struct Host::Impl {
 
 	Log log;
 	std::vector<std::unique_ptr<Nic>> nics;
+	uint64_t spin_ns =
+		0; /* without work before the thread sleeps: the most that a NIC wanted */
 	std::unique_ptr<Connection> connection; /* after the NICs, which it disconnects */
 	Listener listener;
 	std::shared_ptr<Switch> vswitch = std::make_shared<Switch>();
@@ -253,7 +254,7 @@ void Host::Impl::loop()
 		uint64_t now = monotonic_ns();
 		if (idle_since == 0) {
 			idle_since = now;
-		} else if (now - idle_since >= kSpinNs || !connection) {
+		} else if (now - idle_since >= spin_ns || !connection) {
 			/* The sockets were perhaps not looked at yet: sleep() sees them. */
 			sleep(-1);
 			n = 0;
@@ -279,6 +280,8 @@ bool Host::Impl::add(const NicConfig& config, std::unique_ptr<Endpoint> endpoint
 		{"speed", config.speed_mbps},
 		{"mtu", config.mtu.value_or(kAnyMtu)},
 		{"lso_max", config.lso_max.value_or(0)},
+		{"rss_table", config.rss_table},
+		{"spin", config.spin_us},
 	};
 	for (const auto& [key, value] : kNumbers) {
 		NicConfig unused;
@@ -313,6 +316,7 @@ bool Host::Impl::add(const NicConfig& config, std::unique_ptr<Endpoint> endpoint
 	nics.push_back(std::make_unique<Nic>(settings, guid, std::move(endpoint), faults, log));
 	if (vf)
 		nics.back()->use_vf_interface(std::move(vf));
+	spin_ns = std::max(spin_ns, uint64_t{config.spin_us} * 1000);
 	instance = guid;
 	if (connection)
 		connection->nic_added(*nics.back());

@@ -39,9 +39,11 @@ struct NicConfig {
 	uint32_t alignment_shift = 3;
 	uint64_t speed_mbps = 40000;
 	bool monitor = false;		   /**< channels have a monitor id */
+	uint32_t spin_us = 50;		   /**< how long the host looks for work before it sleeps */
 	bool link = true;		   /**< medium connected at start */
 	std::optional<bool> set_mac;	   /**< the guest may change its address */
 	std::optional<uint32_t> rss_types; /**< beside IPv4 and IPv6, which go without saying */
+	uint32_t rss_table = 128;	   /**< entries of the indirection table, 1..128 */
 	std::optional<uint32_t> tx_csum;   /**< Checksum bits that the host computes */
 	std::optional<uint32_t> rx_csum;   /**< and verifies, for guests that ask for it */
 	std::optional<uint32_t> lso_max;   /**< TCP payload of a large send, 0 = no LSO */
@@ -71,18 +73,18 @@ struct NicStats {
 	uint64_t tx_unseeded = 0;
 	uint64_t rx_packets = 0; /**< transfer-page packets to the guest */
 	uint64_t rx_frames = 0;
-	uint64_t rx_filtered = 0;     /**< frames that the packet filter kept from the guest */
-	uint64_t rx_to_vf = 0;	      /**< frames that the VF got, as the data path is there */
-	uint64_t rx_csum_bad = 0;     /**< frames told to have a bad checksum */
-	uint64_t rx_rsc = 0;	      /**< packets made of several frames */
-	uint64_t rx_rsc_frames = 0;   /**< of which they were made */
-	uint64_t rx_vlan = 0;	      /**< frames whose tag went into the info for it */
-	uint64_t rx_no_buffer = 0;    /**< times the receive buffer or the ring was full */
-	uint64_t rx_dropped = 0;      /**< frames for a channel that the guest does not serve */
-	uint64_t interrupts = 0;      /**< signals to the guest */
-	uint64_t busy_ns = 0; /**< time in which the host moved frames */
+	uint64_t rx_filtered = 0;   /**< frames that the packet filter kept from the guest */
+	uint64_t rx_to_vf = 0;	    /**< frames that the VF got, as the data path is there */
+	uint64_t rx_csum_bad = 0;   /**< frames told to have a bad checksum */
+	uint64_t rx_rsc = 0;	    /**< packets made of several frames */
+	uint64_t rx_rsc_frames = 0; /**< of which they were made */
+	uint64_t rx_vlan = 0;	    /**< frames whose tag went into the info for it */
+	uint64_t rx_no_buffer = 0;  /**< times the receive buffer or the ring was full */
+	uint64_t rx_dropped = 0;    /**< frames for a channel that the guest does not serve */
+	uint64_t interrupts = 0;    /**< signals to the guest */
+	uint64_t busy_ns = 0;	    /**< time in which the host moved frames */
 	uint64_t idle_ns = 0; /**< between such times: it had none to move, or the guest no room */
-	uint64_t protocol_errors = 0; /**< violations after which a channel went silent */
+	uint64_t protocol_errors = 0;	    /**< violations after which a channel went silent */
 	uint32_t suballocations_in_use = 0; /**< of the receive buffer: sent, not yet completed */
 	uint32_t channels_open = 0;
 	uint32_t nvsp_version = 0; /**< negotiated; 0 = none */

@@ -186,6 +186,8 @@ std::string parse_nic_option(const std::string& key, const std::string& value, N
 		return number(key, value, 0, 12, config.alignment_shift);
 	if (key == "speed")
 		return number(key, value, 1, 400000, config.speed_mbps);
+	if (key == "spin")
+		return number(key, value, 0, 1'000'000, config.spin_us);
 	if (key == "monitor")
 		return boolean(key, value, config.monitor);
 	if (key == "link")
@@ -194,6 +196,8 @@ std::string parse_nic_option(const std::string& key, const std::string& value, N
 		return boolean(key, value, config.set_mac);
 	if (key == "rss")
 		return bits(key, value, kRssTypes, config.rss_types);
+	if (key == "rss_table")
+		return number(key, value, 1, ndis::kRssMaxTable, config.rss_table);
 	if (key == "rsc")
 		return boolean(key, value, config.rsc);
 	if (key == "csum") {
@@ -219,7 +223,9 @@ std::string parse_nic_option(const std::string& key, const std::string& value, N
 	return "unknown key '" + key +
 	       "'; known are name, endpoint, profile, mac, mtu, queues, nvsp, section_size, "
 	       "max_packets, "
-	       "alignment, speed, monitor, link, set_mac, rss, csum, tx_csum, rx_csum, lso_max, "
+	       "alignment, speed, spin, monitor, link, set_mac, rss, rss_table, csum, tx_csum, "
+	       "rx_csum, "
+	       "lso_max, "
 	       "rsc, vf, fault";
 }
 

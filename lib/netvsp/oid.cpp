@@ -129,7 +129,7 @@ uint32_t Nic::query_oid(uint32_t oid, const uint8_t* input, uint32_t input_lengt
 				caps.flags |= flag;
 		caps.interrupt_messages = 1;
 		caps.receive_queues = settings_.queues;
-		caps.table_entries = ndis::kRssMaxTable;
+		caps.table_entries = static_cast<uint16_t>(settings_.rss_table);
 		append(out, &caps, ndis::kRssCapabilitiesSizeRev2);
 		break;
 	}
@@ -230,7 +230,7 @@ uint32_t Nic::set_rss(const uint8_t* data, uint32_t length)
 	if (p.key_offset > length || ndis::kRssKeySize > length - p.key_offset ||
 	    p.table_offset > length || p.table_size > length - p.table_offset)
 		return rndis::kStatusInvalidLength;
-	std::vector<uint32_t> table(std::min<size_t>(p.table_size / 4, ndis::kRssMaxTable));
+	std::vector<uint32_t> table(std::min(p.table_size / 4u, settings_.rss_table));
 	memcpy(table.data(), data + p.table_offset, table.size() * 4);
 	for (uint32_t channel : table)
 		if (channel >= settings_.queues)

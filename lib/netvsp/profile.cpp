@@ -11,6 +11,7 @@ namespace netvsp {
 namespace {
 
 constexpr uint64_t kAnySize = UINT64_MAX;
+constexpr uint32_t kAnyLength = UINT32_MAX;
 constexpr uint32_t kMtuUsual = 1500;
 constexpr uint32_t kMtuLeast = 68;
 constexpr uint32_t kMtuMost = 9202; /* 9216 with the Ethernet header */
@@ -33,6 +34,10 @@ constexpr uint32_t kLsoMax = 62780; /* OpenVMM's rndisprot.rs has it from vmswit
  *   version 4.4, netvsc.rst).
  * - Hashes: ports of UDP since NDIS 6.80, which 2019 has; of UDP over IPv6 FreeBSD's if_hn.c knows
  *   no host, so that the newest has it to itself.
+ *   if_hn.c knows, too, that a hash comes with its type, and that the type is TCP's for ports of
+ *   UDP over IPv4.
+ * - Azure leaves the checksum of UDP over IPv4 undone in datagrams of more than 1420 bytes without
+ *   DF (FreeBSD if_hn.c, hw.hn.udpcs_fixup_mtu).
  * - NDIS_OFFLOAD: revision 3 came with NDIS 6.30, and 2008 R2 is NDIS 6.20 (Microsoft's NDIS
  *   documentation).
  *
@@ -56,13 +61,24 @@ constexpr Profile kHyperV2022 = {
 	.checksums = kChecksumAll,
 	.lso_max = kLsoMax,
 	.rsc = true,
+	.udp4_checksum_most = kAnyLength,
 	.frame_offset = 128,
 	.suballocation_more = 200,
 	.suballocation_unit = 64,
 	.whole_suballocations = false,
 	.tells_hash = true,
+	.tells_hash_kind = true,
+	.calls_udp_hash_tcp = true,
 	.tells_checksum_always = false,
 };
+
+constexpr Profile azure()
+{
+	Profile p = kHyperV2022;
+	p.name = "azure";
+	p.udp4_checksum_most = 1420;
+	return p;
+}
 
 constexpr Profile hyperv2019()
 {
@@ -118,15 +134,15 @@ constexpr Profile openvmm()
 	return p;
 }
 
-constexpr Profile kProfiles[] = {hyperv2008r2(), hyperv2012r2(), hyperv2019(), kHyperV2022,
-				 openvmm()};
+constexpr Profile kProfiles[] = {hyperv2008r2(), hyperv2012r2(), hyperv2019(),
+				 kHyperV2022,	 azure(),	 openvmm()};
 
-/* Before a frame lie the RNDIS header and up to four per-packet infos (checksum, tag, hash, packet
- * id), and it starts a tag later where that is stripped. */
+/* Before a frame lie the RNDIS header and up to five per-packet infos (checksum, tag, hash and its
+ * kind, packet id), and it starts a tag later where that is stripped. */
 constexpr bool frames_fit()
 {
 	constexpr size_t kHeaders =
-		sizeof(rndis::PacketMessage) + 4 * (sizeof(rndis::PacketInfo) + sizeof(uint32_t));
+		sizeof(rndis::PacketMessage) + 5 * (sizeof(rndis::PacketInfo) + sizeof(uint32_t));
 	for (const Profile& p : kProfiles)
 		if (p.frame_offset < kHeaders || p.suballocation_more < p.frame_offset + kVlanTag)
 			return false;
@@ -178,6 +194,7 @@ std::string settle(const NicConfig& config, NicSettings& out)
 	out.set_mac = config.set_mac.value_or(true);
 	out.ignores_mac = !config.set_mac && profile->ignores_mac;
 	out.rss_types = config.rss_types.value_or(profile->rss_types);
+	out.rss_table = config.rss_table;
 	out.tx_csum = config.tx_csum.value_or(profile->checksums);
 	out.rx_csum = config.rx_csum.value_or(profile->checksums);
 	out.lso_max = config.lso_max.value_or(profile->lso_max);

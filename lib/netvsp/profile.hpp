@@ -37,6 +37,9 @@ struct Profile {
 	uint32_t checksums; /**< Checksum bits, both ways */
 	uint32_t lso_max;
 	bool rsc;
+	/** Datagrams of UDP over IPv4 with more bytes than this, and without DF, keep the checksum
+	 *  that the guest gave them, whatever it asked for. */
+	uint32_t udp4_checksum_most;
 
 	/* received frames */
 	uint32_t frame_offset;	     /**< in a sub-allocation */
@@ -44,6 +47,8 @@ struct Profile {
 	uint32_t suballocation_unit; /**< ...rounded up to a multiple of this */
 	bool whole_suballocations;   /**< a range is the sub-allocation, however short the frame */
 	bool tells_hash;
+	bool tells_hash_kind;	    /**< with the function and the type of the hash... */
+	bool calls_udp_hash_tcp;    /**< ...which is TCP's for UDP over IPv4, too */
 	bool tells_checksum_always; /**< even with nothing in it */
 
 	/** What a sub-allocation must hold at this MTU, which includes the Ethernet header. */
@@ -78,6 +83,7 @@ struct NicSettings {
 	bool set_mac = false;
 	bool ignores_mac = false;
 	uint32_t rss_types = 0;
+	uint32_t rss_table = 0;
 	uint32_t tx_csum = 0;
 	uint32_t rx_csum = 0;
 	uint32_t lso_max = 0;

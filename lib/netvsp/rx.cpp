@@ -33,8 +33,8 @@ void Nic::handle_rx_completion(Channel& channel, const Packet& packet)
 	uint64_t id = packet.descriptor.transaction_id;
 	if (channel.index == 0 && completes_vf_message(id))
 		return;
-	/* The rings have no common order: what the guest completed on a subchannel before it revoked
-	 * the buffer on the primary may be seen after that. */
+	/* The rings have no common order: what the guest completed on a subchannel before it
+	 * revoked the buffer on the primary may be seen after that. */
 	if (channel.index != 0 && !receive_buffer_.attached())
 		return;
 	bool good = id < kControlIds ? channel.index == 0 && receive_buffer_.complete_control(id)
@@ -57,6 +57,14 @@ bool Nic::passes_filter(const uint8_t* frame, uint32_t length) const
 		return filter_ & rndis::kFilterBroadcast;
 	/* There is no multicast list, so "multicast" lets all of them through. */
 	return filter_ & (rndis::kFilterMulticast | rndis::kFilterAllMulticast);
+}
+
+/* As in NET_BUFFER_LIST_HASH_VALUE's companion: the type, and the function that made it. */
+static uint32_t hash_kind(uint32_t type, bool udp_as_tcp)
+{
+	if (udp_as_tcp && type == ndis::kHashUdpIpv4)
+		type = ndis::kHashTcpIpv4;
+	return type | ndis::kHashFunctionToeplitz;
 }
 
 /* Hosts say how long the message is, or just that it has the whole sub-allocation. */
@@ -90,6 +98,9 @@ void Nic::write_headers(const RxFrame& frame)
 		add_info(rndis::kPpiVlan, vlan_info(frame.tag));
 	if (frame.rss.type != 0 && settings_.profile->tells_hash)
 		add_info(rndis::kPpiHashValue, frame.rss.hash);
+	if (frame.rss.type != 0 && settings_.profile->tells_hash_kind)
+		add_info(rndis::kPpiHashInfo,
+			 hash_kind(frame.rss.type, settings_.profile->calls_udp_hash_tcp));
 	if (frame.part) {
 		uint32_t id;
 		memcpy(&id, &frame.id, sizeof(id));

@@ -124,8 +124,8 @@ bool Nic::gather(Channel& channel, const Packet& packet, const nvsp::Message& me
 
 inline bool Nic::copy_from_pieces(uint32_t offset, void* to, uint32_t length) const
 {
-	if (const Piece& first = pieces_.front();
-	    uint64_t{offset} + length <= first.length) [[likely]] {
+	if (const Piece& first = pieces_.front(); uint64_t{offset} + length <= first.length)
+		[[likely]] {
 		memcpy(to, first.data + offset, length);
 		return true;
 	}
@@ -263,6 +263,8 @@ Nic::Tx Nic::transmit_changed(const TxRequest& request, uint32_t at, uint32_t le
 	bool seeded = true;
 	TxRequest possible = request;
 	possible.checksums &= offered_.tx_checksum;
+	if (is_long_datagram(frame, length, settings_.profile->udp4_checksum_most))
+		possible.checksums &= ~uint32_t{kChecksumUdp4};
 	FrameOffload left;
 	bool computed = possible.checksums != 0 &&
 			compute_checksums(frame, length, possible, seeded,

@@ -18,6 +18,7 @@ constexpr uint32_t kUdpChecksums = kChecksumUdp4 | kChecksumUdp6;
 constexpr uint32_t kTcpChecksumAt = 16;
 constexpr uint32_t kUdpChecksumAt = 6;
 constexpr uint32_t kMaxIpLength = 0xffff;
+constexpr uint16_t kDontFragment = 0x4000;
 constexpr uint8_t kTcpFin = 0x01;
 constexpr uint8_t kTcpPush = 0x08;
 constexpr uint8_t kTcpCwr = 0x80;
@@ -81,6 +82,13 @@ bool TxRequest::complete(uint32_t frame_length)
 		return true;
 	}
 	return l4 >= least && l4 < frame_length;
+}
+
+bool is_long_datagram(const uint8_t* frame, uint32_t length, uint32_t most)
+{
+	const uint8_t* ip = frame + kEthernetHeader;
+	return length >= kEthernetHeader + kIp4Header && ip[0] >> 4 == 4 && ip[9] == kProtocolUdp &&
+	       load16(ip + 2) > most && (load16(ip + 6) & kDontFragment) == 0;
 }
 
 bool compute_checksums(uint8_t* frame, uint32_t length, const TxRequest& request, bool& seeded,

@@ -30,6 +30,9 @@ struct TxRequest {
 	bool complete(uint32_t frame_length);
 };
 
+/** Whether it is UDP over IPv4, of more bytes than this, and may be cut into fragments. */
+bool is_long_datagram(const uint8_t* frame, uint32_t length, uint32_t most);
+
 /**
  * Computes the request's checksums into a frame.
  *

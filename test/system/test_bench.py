@@ -47,7 +47,7 @@ class CommandLine(BenchCase):
             self.assertIn("2 wrong usage", " ".join(text.split()))
 
     def test_wrong_usage(self) -> None:
-        for arguments in ([], ["nosuch"], ["pmd", "--nosuch"], ["micro", "--repetitions", "x"]):
+        for arguments in ([], ["nosuch"], ["pmd", "--nosuch"], ["micro", "--rounds", "x"]):
             self.assertIn("usage: tools/bench", self.run_tool(*arguments, code=2))
         for arguments in (["pmd", "--case", "nosuch"], ["pmd", "--subject", "nosuch"],
                           ["pmd", "--subject", "x=/nosuch"], ["pmd", "--json", "/nosuch/file"],

@@ -87,7 +87,8 @@ class Micro(Plain):
                    {**repetition("thing/64"), "run_type": "aggregate", "aggregate_name": "mean"},
                    repetition("whole/64", cpu_time=1.5, time_unit="us"),
                    repetition("bad/64", error_occurred=True, error_message="no room")]
-        results = micro.parse(json.dumps({"benchmarks": entries}))
+        results: dict[str, micro.Result] = {}
+        micro.parse(json.dumps({"benchmarks": entries}), results)
         self.assertEqual(results["thing/64"], micro.Result([1, 5, 2]))
         self.assertEqual(results["whole/64"], micro.Result([1500]))
         self.assertEqual(results["bad/64"].error, "no room")

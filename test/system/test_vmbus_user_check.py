@@ -17,7 +17,7 @@ from netvsc_tools.process import Process, die_with_parent  # noqa: E402
 from netvsc_tools.testpmd import Daemon, socket_path  # noqa: E402
 
 #: Whether the host's NVSP has subchannels, for each profile.
-PROFILES = {"hyperv2008r2": False, "hyperv2012r2": True, "hyperv2019": True, "hyperv2022": True, "openvmm": True}
+PROFILES = {"hyperv2008r2": False, "hyperv2012r2": True, "hyperv2019": True, "hyperv2022": True, "azure": True, "openvmm": True}
 #: Which check must find a fault; those that build upon it do not run. "" = a guest must live with it.
 FAULTS = {
     "gpadl-fail": "gpadl.create",

@@ -338,6 +338,6 @@ RTE_PMD_REGISTER_VDEV(netvsp, netvsp_driver);
 RTE_PMD_REGISTER_PARAM_STRING(netvsp,
 			      "endpoint=<null|generator|loopback|tap:NAME|pcap:IN:OUT|switch> "
 			      "socket=<path> mac=<xx:xx:xx:xx:xx:xx> mtu=<68-9202> "
-			      "profile=<hyperv2008r2|hyperv2012r2|hyperv2019|hyperv2022|openvmm> "
+			      "profile=<hyperv2008r2|hyperv2012r2|hyperv2019|hyperv2022|azure|openvmm> "
 			      "queues=<1-64> nvsp=<1|2|4|5|6|6.1> timeout=<ms> "
 			      "ring_kb=<n> recv_kb=<n> send_kb=<n>");

@@ -117,12 +117,13 @@ uint16_t tx_prepare(void* queue, rte_mbuf** mbufs, uint16_t count)
 		rte_mbuf* m = mbufs[i];
 		const bool tso = (m->ol_flags & RTE_MBUF_F_TX_TCP_SEG) != 0;
 		TxInfo infos;
+		Seal seal = Seal::kNone;
 		if ((m->ol_flags & RTE_MBUF_F_TX_OFFLOAD_MASK & ~kSupported) != 0) {
 			rte_errno = ENOTSUP;
 			return i;
 		}
 		if (m->pkt_len == 0 || (!tso && q.built && m->pkt_len > q.tx->max_frame()) ||
-		    !add_infos(q, *m, infos)) {
+		    !add_infos(q, *m, infos, seal)) {
 			rte_errno = EINVAL;
 			return i;
 		}

@@ -6,9 +6,9 @@
 
 #include <rte_ether.h>
 
+#include "checksum.hpp"
 #include "netvsc.hpp"
 #include "packet_type.hpp"
-#include "sctp.hpp"
 
 namespace netvsc {
 

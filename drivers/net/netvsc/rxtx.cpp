@@ -261,7 +261,8 @@ static inline void reap(Tx& tx)
 enum class Sent { kYes, kLater, kNever };
 
 /* The checksum goes into the copy: what the application has is not the driver's to write. */
-static Sent send_sctp(TxQueue& q, const rte_mbuf* m, uint32_t length, const TxInfo* info)
+static Sent send_sealed(TxQueue& q, const rte_mbuf* m, uint32_t length, const TxInfo* info,
+			Seal what)
 {
 	Tx& tx = *q.tx;
 	const bool section = tx.can_copy(length, info);
@@ -271,7 +272,7 @@ static Sent send_sctp(TxQueue& q, const rte_mbuf* m, uint32_t length, const TxIn
 	if (to == nullptr)
 		return Sent::kLater;
 	copy_out(to, m);
-	seal_sctp(to, length, m->l2_len, m->l2_len + m->l3_len);
+	seal(what, to, length, m->l2_len, m->l2_len + m->l3_len);
 	if (!section)
 		tx.bounce_end(length, info);
 	return Sent::kYes;
@@ -314,19 +315,19 @@ static uint16_t tx_burst(void* queue, rte_mbuf** mbufs, uint16_t count)
 		const TxInfo* info = nullptr;
 		if constexpr (kOffloads) {
 			if ((m->ol_flags & kTxInfoFlags) != 0) {
-				if (!add_infos(q, *m, infos)) {
+				Seal own = Seal::kNone;
+				if (!add_infos(q, *m, infos, own)) {
 					q.dropped++;
 					continue;
 				}
 				info = &infos;
-			}
-			if ((m->ol_flags & RTE_MBUF_F_TX_L4_MASK) == RTE_MBUF_F_TX_SCTP_CKSUM)
-				[[unlikely]] {
-				const Sent result = send_sctp(q, m, length, info);
-				if (result == Sent::kLater)
-					break;
-				q.dropped += result == Sent::kNever;
-				continue;
+				if (own != Seal::kNone) [[unlikely]] {
+					const Sent result = send_sealed(q, m, length, info, own);
+					if (result == Sent::kLater)
+						break;
+					q.dropped += result == Sent::kNever;
+					continue;
+				}
 			}
 		}
 		if (length - 1 < q.copybreak) [[likely]] { /* and not 0 */

@@ -4,8 +4,8 @@
 
 #include <rte_ip.h>
 
+#include "checksum.hpp"
 #include "netvsc.hpp"
-#include "sctp.hpp"
 
 namespace netvsc {
 
@@ -21,8 +21,8 @@ inline constexpr uint32_t kMaxL4Offset = ndis::kTxChecksumL4Offset.max();
 static_assert(kMaxL4Offset == ndis::kLsoTcpOffset.max());
 inline constexpr uint32_t kMaxMss = ndis::kLsoMss.max();
 
-/** @return false: no host could do this */
-inline bool add_infos(const TxQueue& q, const rte_mbuf& m, TxInfo& infos)
+/** @param seal what the host is not asked for. @return false: nobody could do this */
+inline bool add_infos(const TxQueue& q, const rte_mbuf& m, TxInfo& infos, Seal& seal)
 {
 	const uint64_t flags = m.ol_flags;
 	if ((flags & RTE_MBUF_F_TX_VLAN) != 0)
@@ -42,15 +42,19 @@ inline bool add_infos(const TxQueue& q, const rte_mbuf& m, TxInfo& infos)
 		what = ndis::kTxChecksumTcp;
 		break;
 	case RTE_MBUF_F_TX_UDP_CKSUM:
-		what = ndis::kTxChecksumUdp;
+		if (!ip6 && is_azures_datagram(m)) [[unlikely]]
+			seal = Seal::kUdp;
+		else
+			what = ndis::kTxChecksumUdp;
 		break;
-	case RTE_MBUF_F_TX_SCTP_CKSUM: /* the driver's own business */
-		if (l4 < sizeof(rte_ipv4_hdr) || l4 + kSctpHeader > m.pkt_len)
-			return false;
+	case RTE_MBUF_F_TX_SCTP_CKSUM:
+		seal = Seal::kSctp;
 		break;
 	default:
 		break;
 	}
+	if (seal != Seal::kNone && (l4 < sizeof(rte_ipv4_hdr) || l4 + kSctpHeader > m.pkt_len))
+		return false;
 	if ((flags & RTE_MBUF_F_TX_IP_CKSUM) != 0 && !ip6)
 		what |= ndis::kTxChecksumIpHeader;
 	if (what == 0)

@@ -40,6 +40,10 @@ TEST(NicOptionTest, Accepts)
 	EXPECT_FALSE(c.link);
 	EXPECT_EQ("", parse_nic_option("rss", "tcp4+tcp6", c));
 	EXPECT_EQ(uint32_t(ndis::kHashTcpIpv4 | ndis::kHashTcpIpv6), c.rss_types);
+	EXPECT_EQ("", parse_nic_option("spin", "0", c));
+	EXPECT_EQ(0u, c.spin_us);
+	EXPECT_EQ("", parse_nic_option("rss_table", "64", c));
+	EXPECT_EQ(64u, c.rss_table);
 	EXPECT_EQ("", parse_nic_option("rss", "all", c));
 	EXPECT_EQ("", parse_nic_option("set_mac", "no", c));
 	EXPECT_EQ(false, c.set_mac);
@@ -82,6 +86,9 @@ TEST(NicOptionTest, RefusesAndNamesTheRange)
 	refused("alignment", "13", "0..12");
 	refused("speed", "0", "1..");
 	refused("monitor", "maybe", "0 or 1");
+	refused("spin", "1000001", "1000000");
+	refused("rss_table", "0", "1..128");
+	refused("rss_table", "129", "1..128");
 	refused("rss", "ip4", "udp6");
 	refused("csum", "", "all, none");
 	refused("tx_csum", "ip4+sctp", "udp4");

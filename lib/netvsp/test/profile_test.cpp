@@ -10,8 +10,8 @@ using netvsp::NicSettings;
 
 namespace {
 
-constexpr const char* kNames[] = {"hyperv2008r2", "hyperv2012r2", "hyperv2019", "hyperv2022",
-				  "openvmm"};
+constexpr const char* kNames[] = {"hyperv2008r2", "hyperv2012r2", "hyperv2019",
+				  "hyperv2022",	  "azure",	  "openvmm"};
 
 NicConfig of(const std::string& profile, uint32_t queues = 1)
 {
@@ -251,6 +251,7 @@ TEST(ProfileTest, OffloadsThatThereAre)
 			       {"hyperv2012r2", 3, false, false},
 			       {"hyperv2019", 3, true, true},
 			       {"hyperv2022", 3, true, true},
+			       {"azure", 3, true, true},
 			       {"openvmm", 3, true, false}}) {
 		SCOPED_TRACE(row.name);
 		NicAndGuest one(of(row.name));
@@ -302,9 +303,53 @@ TEST(ProfileTest, HashesAndChecksumInfos)
 		auto got = info_frames(one.guest, one.guest.ch());
 		ASSERT_EQ(1u, got.size());
 		EXPECT_EQ(hash, got[0].info.contains(rndis::kPpiHashValue));
+		EXPECT_EQ(hash ? 0x201u : 0u, got[0].info[rndis::kPpiHashInfo]);
 		EXPECT_EQ(always, got[0].info.contains(rndis::kPpiChecksum));
 		EXPECT_EQ(0u, got[0].info[rndis::kPpiChecksum]); /* of nothing that is turned on */
 	}
+}
+
+/* hn(4) calls it a TCP hash that is UDP's by what is in the frame. */
+TEST(ProfileTest, HashOfUdpIsCalledTcp)
+{
+	for (const bool v6 : {false, true}) {
+		FrameSpec spec;
+		spec.v6 = v6;
+		spec.tcp = false;
+		NicAndGuest one(of("hyperv2022"));
+		ASSERT_NO_FATAL_FAILURE(negotiate_newest(one, "hyperv2022"));
+		ASSERT_EQ(0u, one.guest.set(rndis::kOidReceiveScaleParameters,
+					    Guest::rss_parameters(0xd501, {0})));
+		one.endpoint->incoming = {good_frame(spec)};
+		auto got = info_frames(one.guest, one.guest.ch());
+		ASSERT_EQ(1u, got.size());
+		EXPECT_EQ(v6 ? 0x8001u : 0x201u, got[0].info[rndis::kPpiHashInfo]);
+	}
+}
+
+TEST(ProfileTest, AzureLeavesChecksumsOfLongDatagrams)
+{
+	for (const char* name : {"azure", "hyperv2022"})
+		for (const uint32_t length : {1420u, 1421u})
+			for (const bool whole : {false, true}) {
+				SCOPED_TRACE(std::string(name) + std::to_string(length));
+				std::string frame(14 + length, 'x');
+				auto* ip = reinterpret_cast<uint8_t*>(&frame[14]);
+				memset(ip, 0, 28);
+				ip[0] = 0x45;
+				netvsp::store16(ip + 2, length);
+				netvsp::store16(ip + 6, whole ? 0x4000 : 0);
+				ip[9] = 17;
+				netvsp::TxRequest request;
+				request.checksums = netvsp::kChecksumUdp4;
+				NicSettings s;
+				ASSERT_EQ("", settle(of(name), s));
+				EXPECT_EQ(name == std::string("azure") && length > 1420 && !whole,
+					  netvsp::is_long_datagram(
+						  reinterpret_cast<uint8_t*>(frame.data()),
+						  static_cast<uint32_t>(frame.size()),
+						  s.profile->udp4_checksum_most));
+			}
 }
 
 TEST(ProfileTest, AnotherMacAddress)

@@ -15,7 +15,7 @@ ABOUT = "round trips of single frames through testpmd, beside DPDK's own driver"
 TARGETS = forward.TARGETS
 SUBJECTS = ("ours", "c", "ours-vdev")
 SIZE = 64
-RATE = 5000     # frames a second where the host sleeps: it looks around for 50 µs before it does
+RATE = 5000     # frames a second where the host sleeps
 PERCENTILES = ("p50", "p99", "p999")
 
 
@@ -24,7 +24,11 @@ class Case:
     """How the host spends the time between frames."""
     about: str
     rate: int = 0       #: frames a second, 0 = one after the other
-    monitor: bool = True    #: it looks at the monitor page for signals, and gets none otherwise
+    monitor: bool = True    #: it looks at the monitor page for signals, else it gets them as events
+
+    def nic(self) -> str:
+        """Where it sleeps it does so at once, so that it must be woken for each answer."""
+        return f",monitor={self.monitor:d}" + (",spin=0" if self.rate else "")
 
     def endpoint(self) -> str:
         return f"generator:size={SIZE}:window=1" + (f":rate={self.rate}" if self.rate else "")
@@ -82,7 +86,7 @@ def run_once(subject: Subject, name: str, seconds: float) -> Run:
     """One testpmd, which forwards for that time."""
     case = CASES[name]
     log = LOGS / f"latency-{subject.name}-{name.replace('/', '-')}.log"
-    with NetvscRig(subject, log, "io", case.endpoint(), nic=f",monitor={case.monitor:d}") as rig:
+    with NetvscRig(subject, log, "io", case.endpoint(), nic=case.nic()) as rig:
         rig.start()
         rig.moving()
         _, _, without_cpu = rig.watch(seconds)

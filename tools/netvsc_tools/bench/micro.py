@@ -22,7 +22,7 @@ UNITS = {"ns": 1, "us": 1e3, "ms": 1e6}
 
 @dataclass
 class Result:
-    """Nanoseconds per item of each repetition; or why there are none."""
+    """Nanoseconds per item of each round; or why there are none."""
     times: list[float]
     error: str = ""
 
@@ -31,7 +31,8 @@ class Result:
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--repetitions", type=int, metavar="N", help="of each case, in random order (15, quick 3)")
+    parser.add_argument("--rounds", type=int, metavar="N",
+                        help="runs of each case, each round in an order of its own (15, quick 3)")
 
 
 def _program(build: Path) -> Path:
@@ -49,9 +50,8 @@ def list_cases(options: argparse.Namespace) -> list[str]:
     return chosen(_cases(options.build), options.case)
 
 
-def parse(text: str) -> dict[str, Result]:
-    """What Google Benchmark wrote, by case."""
-    results: dict[str, Result] = {}
+def parse(text: str, results: dict[str, Result]) -> None:
+    """Adds what Google Benchmark wrote to the results by case."""
     for entry in json.loads(text)["benchmarks"]:
         if entry["run_type"] != "iteration":
             continue
@@ -61,7 +61,6 @@ def parse(text: str) -> dict[str, Result]:
         else:
             rate = entry.get("items_per_second")  # else an iteration is one item
             result.times.append(1e9 / rate if rate else entry["cpu_time"] * UNITS[entry["time_unit"]])
-    return results
 
 
 def sibling(case: str, kind: str, cases: Container[str]) -> str:
@@ -89,17 +88,18 @@ def measure(options: argparse.Namespace) -> Outcome:
         raise WrongUsage("no case has such a name, see --list")
     compared = {sibling(case, kind, every) for case in cases for kind in KINDS} - {""}
     wanted = [case for case in every if case in cases or case in compared]
-    repetitions = options.repetitions or (3 if options.quick else 15)
+    rounds = options.rounds or (3 if options.quick else 15)
     out = LOGS / "micro.json"
     command = [str(_program(options.build)), f"--benchmark_filter=^({'|'.join(map(re.escape, wanted))})$",
-               f"--benchmark_repetitions={repetitions}", "--benchmark_enable_random_interleaving=true",
-               f"--benchmark_min_time={0.02 if options.quick else 0.1}", "--benchmark_out_format=json",
-               f"--benchmark_out={out}"]
-    say(f"{len(wanted)} cases, {repetitions} times each, in random order")
-    with Process(command, LOGS / "micro.log") as process:
-        if code := process.wait(1800):
-            process.fail(describe(code))
-    results = parse(out.read_text())
+               "--benchmark_enable_random_interleaving=true", f"--benchmark_min_time={0.02 if options.quick else 0.1}",
+               "--benchmark_out_format=json", f"--benchmark_out={out}"]
+    results: dict[str, Result] = {}
+    for number in range(1, rounds + 1):
+        say(f"round {number} of {rounds}: {len(wanted)} cases")
+        with Process(command, LOGS / "micro.log") as process:
+            if code := process.wait(300):
+                process.fail(describe(code))
+        parse(out.read_text(), results)
     if missing := [case for case in wanted if case not in results]:
         raise ProcessError(f"there is no result of {', '.join(missing)}, see {process.log}")
     # Those that others are compared with have columns of their own.
@@ -108,4 +108,4 @@ def measure(options: argparse.Namespace) -> Outcome:
     data: dict[str, Any] = {case: {"ns": result.times, **({"error": result.error} if result.error else {})}
                             for case, result in results.items()}
     failed = any(result.error for result in results.values())
-    return Outcome(FAILED if failed else OK, text, report("micro", options.build, {"repetitions": repetitions}, data))
+    return Outcome(FAILED if failed else OK, text, report("micro", options.build, {"rounds": rounds}, data))

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "sctp.hpp"
+#include "checksum.hpp"
 
 #include <algorithm>
 #include <cstring>
 
 #include <isa-l/crc.h>
+#include <rte_ip.h>
 #include <rte_net.h>
+#include <rte_udp.h>
 
 namespace netvsc {
 
@@ -49,8 +51,10 @@ static uint32_t crc_of(const rte_mbuf* m, uint32_t offset, uint32_t length)
 	return ~crc;
 }
 
-/* Bytes of the frame from its SCTP header to the end of the IP packet. */
-static uint32_t length_by_ip(const uint8_t* ip, uint32_t l3, uint32_t l4, uint32_t frame)
+/* Bytes of the frame from a layer 4 header of this size to the end of the IP packet; 0 = nonsense
+ */
+static uint32_t length_by_ip(const uint8_t* ip, uint32_t l3, uint32_t l4, uint32_t header,
+			     uint32_t frame)
 {
 	uint16_t length;
 	const bool v6 = ip[0] >> 4 == 6;
@@ -59,21 +63,56 @@ static uint32_t length_by_ip(const uint8_t* ip, uint32_t l3, uint32_t l4, uint32
 			     : offsetof(rte_ipv4_hdr, total_length)),
 		    sizeof(length));
 	const uint32_t end = l3 + (v6 ? sizeof(rte_ipv6_hdr) : 0) + rte_be_to_cpu_16(length);
-	return end <= frame && end >= l4 + kSctpHeader ? end - l4 : 0;
+	return end <= frame && end >= l4 + header ? end - l4 : 0;
 }
 
-/*
- * The frame lies where the host may write, too: what is read of it is checked. Where the IP header
- * is wrong, so that nobody could say what the checksum is of, none is written.
- */
-void seal_sctp(uint8_t* frame, uint32_t length, uint32_t l3, uint32_t l4)
+static void seal_sctp(uint8_t* frame, uint32_t l4, uint32_t n)
 {
-	const uint32_t n = length_by_ip(frame + l3, l3, l4, length);
-	if (n == 0)
-		return;
 	std::memset(frame + l4 + kChecksumAt, 0, 4);
 	const uint32_t crc = rte_cpu_to_le_32(~crc32_iscsi(frame + l4, static_cast<int>(n), ~0u));
 	std::memcpy(frame + l4 + kChecksumAt, &crc, sizeof(crc));
+}
+
+/* A checksum of zero says that there is none (RFC 768). */
+static void seal_udp(uint8_t* frame, uint32_t l3, uint32_t l4, uint32_t n)
+{
+	rte_ipv4_hdr ip;
+	std::memcpy(&ip, frame + l3, sizeof(ip));
+	ip.total_length = rte_cpu_to_be_16(static_cast<uint16_t>(n + sizeof(ip)));
+	ip.version_ihl = RTE_IPV4_VHL_DEF; /* so that the pseudo header has n bytes */
+	uint8_t* field = frame + l4 + offsetof(rte_udp_hdr, dgram_cksum);
+	const uint16_t pseudo = rte_ipv4_phdr_cksum(&ip, 0);
+	std::memset(field, 0, sizeof(pseudo));
+	const uint32_t sum = uint32_t{rte_raw_cksum(frame + l4, n)} + pseudo;
+	uint16_t checksum = static_cast<uint16_t>(~((sum >> 16) + (sum & 0xffff)));
+	checksum = checksum == 0 ? 0xffff : checksum;
+	std::memcpy(field, &checksum, sizeof(checksum));
+}
+
+void seal(Seal what, uint8_t* frame, uint32_t length, uint32_t l3, uint32_t l4)
+{
+	const uint32_t header = what == Seal::kSctp ? kSctpHeader : sizeof(rte_udp_hdr);
+	const uint32_t n = length_by_ip(frame + l3, l3, l4, header, length);
+	if (n == 0)
+		return;
+	if (what == Seal::kSctp)
+		seal_sctp(frame, l4, n);
+	else
+		seal_udp(frame, l3, l4, n);
+}
+
+bool is_azures_datagram(const rte_mbuf& m)
+{
+	static constexpr uint32_t kMost = 1420;
+	rte_be16_t fragment = 0;
+	if (m.pkt_len <= kMost + m.l2_len)
+		return false;
+	const void* at = rte_pktmbuf_read(&m, m.l2_len + offsetof(rte_ipv4_hdr, fragment_offset),
+					  sizeof(fragment), &fragment);
+	if (at == nullptr)
+		return false;
+	std::memcpy(&fragment, at, sizeof(fragment));
+	return (fragment & RTE_BE16(RTE_IPV4_HDR_DF_FLAG)) == 0;
 }
 
 void verify_sctp(rte_mbuf* m, uint32_t mask)
@@ -88,7 +127,7 @@ void verify_sctp(rte_mbuf* m, uint32_t mask)
 	if (l4 + kSctpHeader > m->data_len)
 		return; /* headers in pieces: unknown */
 	const auto* frame = rte_pktmbuf_mtod(m, const uint8_t*);
-	const uint32_t n = length_by_ip(frame + l3, l3, l4, m->pkt_len);
+	const uint32_t n = length_by_ip(frame + l3, l3, l4, kSctpHeader, m->pkt_len);
 	if (n == 0)
 		return;
 	uint32_t has;
