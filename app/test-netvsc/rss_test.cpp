@@ -257,7 +257,7 @@ TEST_F(Rss, TableAtRunTime)
 /* Hosts have tables of other sizes; of what is no power of two the largest that is one is used. */
 TEST_F(Rss, TablesOfOtherSizes)
 {
-	for (const auto [host, size] :
+	for (const auto& [host, size] :
 	     {std::pair{1u, 1u}, {2u, 2u}, {16u, 16u}, {64u, 64u}, {100u, 64u}}) {
 		SCOPED_TRACE(host);
 		Bench s(kTcp4, kQueues, host);

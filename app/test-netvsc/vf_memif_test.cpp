@@ -89,9 +89,10 @@ TEST_F(VfMemif, FramesBothWays)
 			ASSERT_EQ(from_mbuf(m), frames[i]);
 			ASSERT_TRUE(eventually(
 				[&] { return rte_eth_tx_burst(network.id, 0, &m, 1) == 1; }));
-			if (i % 10 == 9)
+			if (i % 10 == 9) {
 				ASSERT_EQ(net.port.receive(10),
 					  (std::vector<Frame>(frames.end() - 10, frames.end())));
+			}
 		}
 		const rte_eth_stats s = net.port.stats();
 		EXPECT_EQ(s.ipackets, 500u);

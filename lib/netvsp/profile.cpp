@@ -110,6 +110,7 @@ constexpr Profile hyperv2008r2()
 	p.offload_revision = 2;
 	p.rss_types = 0;
 	p.tells_hash = false;
+	p.tells_hash_kind = false;
 	return p;
 }
 
@@ -130,6 +131,7 @@ constexpr Profile openvmm()
 	p.suballocation_unit = 1;
 	p.whole_suballocations = true;
 	p.tells_hash = false;
+	p.tells_hash_kind = false;
 	p.tells_checksum_always = true;
 	return p;
 }

@@ -329,7 +329,7 @@ class Guest : public GuestControl {
 				}
 				EXPECT_LE(h.data_offset + 8ull + h.data_length, m.size());
 				last_ppi_length = h.ppi_length;
-				if (h.ppi_length == 16)
+				if (h.ppi_length >= 16) /* the hash comes first, if it comes */
 					memcpy(&last_hash, m.data() + 8 + h.ppi_offset + 12, 4);
 				out.emplace_back(reinterpret_cast<char*>(m.data()) + 8 +
 							 h.data_offset,

@@ -148,7 +148,7 @@ TEST_F(RxTest, SpreadsByHashAndTellsIt)
 	for (auto& [relid, c] : guest->channels) {
 		auto got = guest->frames(c, 1);
 		EXPECT_GT(got.size(), 40u) << c.index;
-		EXPECT_EQ(16u, guest->last_ppi_length);
+		EXPECT_EQ(32u, guest->last_ppi_length); /* the hash, and its kind */
 		EXPECT_EQ(c.index, guest->last_hash % 128 % 4);
 		total += got.size();
 	}

@@ -187,6 +187,32 @@ TEST_F(TxOffloadTest, HostThatDoesNotComputePassesFramesAsTheyAre)
 	EXPECT_EQ(1u, endpoint->sent.size());
 }
 
+TEST_F(TxOffloadTest, AzureLeavesChecksumsOfLongDatagrams)
+{
+	netvsp::NicConfig config;
+	config.profile = "azure";
+	up(config);
+	size_t sent = 0;
+	for (const bool tcp : {false, true})
+		for (const bool v6 : {false, true})
+			for (const size_t length : {1420, 1421})
+				for (const bool whole : {false, true}) {
+					SCOPED_TRACE(length);
+					FrameSpec s;
+					s.tcp = tcp;
+					s.v6 = v6;
+					s.payload = length - (s.data() - s.l3());
+					std::string frame = seeded_frame(s);
+					if (!v6)
+						put16(frame, 20, whole ? 0x4000 : 0);
+					ASSERT_EQ(nvsp::kStatusSuccess,
+						  send(frame, {{rndis::kPpiChecksum,
+								checksum_info(s, false)}}));
+					EXPECT_EQ(!tcp && !v6 && length > 1420 && !whole,
+						  endpoint->sent.at(sent++) == frame);
+				}
+}
+
 TEST_F(TxOffloadTest, FramesThatAreNotWhatTheInfoSaysPassUntouched)
 {
 	up();
