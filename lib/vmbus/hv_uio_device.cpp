@@ -3,6 +3,8 @@
 
 #include <fcntl.h>
 
+#include <thread>
+
 #include "guid.hpp"
 #include "hv_uio.h"
 
@@ -28,10 +30,11 @@ static Error refused(const std::string& what)
 		break;
 	case EACCES:
 	case EPERM:
-		error.what += ": run as root or give the user access to the node";
+		error.what += ": run as root, in no jail, and at a securelevel of 0 or less";
 		break;
 	case EBUSY:
-		error.what += ": another process uses the device";
+		error.what += ": another process uses the device, or the host has not taken back "
+			      "the subchannels of an earlier one";
 		break;
 	case EIO:
 	case ENXIO:
@@ -44,11 +47,22 @@ static Error refused(const std::string& what)
 	return error;
 }
 
-/* Non-blocking, so that an event that another thread took blocks nobody in read(). */
-Error HvUioDevice::open_node()
+/*
+ * Non-blocking, so that an event that another thread took blocks nobody in read(). The host takes
+ * subchannels back some time after they were closed; before, the module opens no primary channel.
+ */
+Error HvUioDevice::open_node(Milliseconds timeout)
 {
-	const int fd = os_.open(node_, O_RDWR | O_CLOEXEC | O_NONBLOCK);
-	return fd < 0 ? refused(node_) : adopt_node(fd);
+	const auto deadline = std::chrono::steady_clock::now() + timeout;
+	for (;;) {
+		const int fd = os_.open(node_, O_RDWR | O_CLOEXEC | O_NONBLOCK);
+		if (fd >= 0)
+			return adopt_node(fd);
+		if (errno != EBUSY || !had_subchannels_ ||
+		    std::chrono::steady_clock::now() >= deadline)
+			return refused(node_);
+		std::this_thread::sleep_for(std::chrono::milliseconds(50));
+	}
 }
 
 /* The module answers EINVAL to another version, and the hv_uio that others published to a request
@@ -74,10 +88,10 @@ static Guid to_guid(const uint8_t (&bytes)[16])
 	return guid;
 }
 
-Error HvUioDevice::connect()
+Error HvUioDevice::connect(Milliseconds timeout)
 {
 	monitor_page_ = nullptr;
-	if (Error error = open_node())
+	if (Error error = open_node(timeout))
 		return error;
 	hv_uio_info info;
 	if (Error error = read_info(os_, event_fd(), node_, info))
@@ -152,6 +166,7 @@ Error HvUioDevice::try_subchannel(uint16_t index)
 			return {EAGAIN, "the host did not offer it"};
 		return refused(what);
 	}
+	had_subchannels_ = true;
 	if (subchan.relid == 0)
 		return {EPROTO, what + " has no number"};
 	std::shared_ptr<Mapping> rings;

@@ -21,15 +21,16 @@ class HvUioDevice final : public KernelDevice {
 		    Os& os = Os::system(), const std::string& dev = "/dev");
 
       private:
-	Error connect() override;
+	Error connect(Milliseconds timeout) override;
 	Error try_subchannel(uint16_t index) override;
 	bool vanished() const override;
 
-	Error open_node();
+	Error open_node(Milliseconds timeout);
 	Error map_rings(uint32_t relid, uint64_t size, std::shared_ptr<Mapping>& out) const;
 	Doorbell doorbell(uint32_t relid, uint32_t monitor_id) const;
 
 	const std::string node_;
+	bool had_subchannels_ = false;
 	uint8_t* monitor_page_ = nullptr; /* null: the module signals */
 };
 

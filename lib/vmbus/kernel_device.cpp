@@ -28,13 +28,13 @@ KernelDevice::~KernelDevice()
 	close();
 }
 
-Error KernelDevice::open(Milliseconds)
+Error KernelDevice::open(Milliseconds timeout)
 {
 	if (gone())
 		return {ENODEV, "the host removed the device"};
 	if (open_)
 		return {EBUSY, "the device is open already"};
-	Error error = connect();
+	Error error = connect(timeout);
 	if (!error && hooks_.opened) {
 		error = hooks_.opened(fd_.get());
 		hooked_ = !error;

@@ -36,7 +36,7 @@ class KernelDevice : public Device {
 	const std::string& name() const override { return name_; }
 	int numa_node() const override { return identity_.numa_node; }
 
-	/** Kernels wait for the host as long as they like: the timeout has no effect. */
+	/** Kernels wait for the host as long as they like, whatever the timeout is. */
 	Error open(Milliseconds timeout) override;
 	void close() override;
 	bool is_open() const override { return open_; }
@@ -83,7 +83,7 @@ class KernelDevice : public Device {
 
 	/** Opens the node, maps what there is, and adds the primary channel. After an error,
 	 *  close() follows. */
-	virtual Error connect() = 0;
+	virtual Error connect(Milliseconds timeout) = 0;
 	/** Adds this channel if it is there: ENODEV, ENOENT or EAGAIN if it may come yet. */
 	virtual Error try_subchannel(uint16_t index) = 0;
 	/** Whether the host took the device away. Asked every few milliseconds at most. */

@@ -33,7 +33,7 @@ UioDevice::UioDevice(const SysfsDevice& info, Region control, uint64_t control_g
 {
 }
 
-Error UioDevice::connect()
+Error UioDevice::connect(Milliseconds)
 {
 	if (Error error = open_node())
 		return error;

@@ -23,7 +23,7 @@ class UioDevice final : public KernelDevice {
 		  Os& os = Os::system(), std::string dev = "/dev");
 
       private:
-	Error connect() override;
+	Error connect(Milliseconds timeout) override;
 	Error try_subchannel(uint16_t index) override;
 	bool vanished() const override;
 

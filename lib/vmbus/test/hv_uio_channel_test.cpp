@@ -102,6 +102,19 @@ TEST_F(HvUioChannelTest, ComesLate)
 	EXPECT_EQ(channel->relid, 50u);
 }
 
+TEST_F(HvUioChannelTest, HostTakesThemBackAfterAWhile)
+{
+	os.offered[1] = {31};
+	ASSERT_EQ(open(1).what, "");
+	device->close();
+	os.busy_opens = 2;
+	EXPECT_EQ(device->open(5s).what, "");
+	ASSERT_EQ(open(1).what, "");
+	device->close();
+	os.busy_opens = 1000;
+	EXPECT_EQ(device->open(100ms).code, EBUSY);
+}
+
 TEST_F(HvUioChannelTest, KernelRefuses)
 {
 	for (const int code : {EINVAL, ENOMEM, EBUSY}) {
@@ -117,20 +130,24 @@ TEST_F(HvUioChannelTest, KernelRefuses)
 TEST_F(HvUioChannelTest, RefusesNonsense)
 {
 	const size_t mapped = os.mapped_bytes();
+	uint32_t relid = 61;
 	os.offered[1] = {0};
 	EXPECT_EQ(open(1).code, EPROTO);
+	EXPECT_EQ(open(1).code, EEXIST) << "the module has it open";
 	for (const uint64_t size :
 	     {uint64_t{0}, uint64_t{8192}, uint64_t{4096 * 5}, uint64_t{1} << 32, UINT64_MAX}) {
-		os.offered[1] = {61, 1, size};
+		os.offered[1] = {relid++, 1, size};
 		EXPECT_EQ(open(1).code, EPROTO) << size;
 	}
-	os.offered[1] = {61};
+	os.offered[1] = {relid++};
 	os.stale_rings = true;
 	EXPECT_EQ(open(1).code, EPROTO);
 	os.stale_rings = false;
+	os.offered[1] = {relid++};
 	os.fail_map = 0;
 	EXPECT_EQ(open(1).code, ENOMEM);
 	EXPECT_EQ(os.mapped_bytes(), mapped);
+	os.offered[1] = {relid};
 	EXPECT_EQ(open(1).what, "");
 }
 

@@ -107,9 +107,13 @@ int FakeFreeBsd::open(const std::string& path, int)
 	if (!permitted)
 		return fail(EACCES);
 	if (rescinded_)
-		return fail(ENXIO);
-	if (node_ >= 0)
+		return fail(EIO);
+	if (node_ >= 0 || !node_maps_.empty())
 		return fail(EBUSY);
+	if (busy_opens > 0) {
+		busy_opens--;
+		return fail(EBUSY);
+	}
 	int ends[2];
 	const int type = SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC;
 	if (::socketpair(AF_UNIX, type, 0, ends) != 0)
@@ -158,6 +162,8 @@ int FakeFreeBsd::open_subchannel(hv_uio_subchan& subchan)
 	const auto it = offered.find(subchan.index);
 	if (it == offered.end())
 		return fail(EAGAIN);
+	if (rings_.count(it->second.relid) != 0)
+		return fail(EEXIST);
 	subchan.relid = it->second.relid;
 	subchan.monitor_id = it->second.monitor_id;
 	subchan.size = it->second.size;
@@ -180,9 +186,13 @@ int FakeFreeBsd::request(unsigned long request, void* data)
 		return get_info(*static_cast<hv_uio_info*>(data));
 	case HV_UIO_SUBCHAN_OPEN:
 		return open_subchannel(*static_cast<hv_uio_subchan*>(data));
-	case HV_UIO_SIGNAL:
-		signals.push_back(*static_cast<uint32_t*>(data));
+	case HV_UIO_SIGNAL: {
+		const uint32_t relid = *static_cast<uint32_t*>(data);
+		if (relid != 0 && relid != info.relid && rings_.count(relid) == 0)
+			return fail(ENOENT);
+		signals.push_back(relid);
 		return 0;
+	}
 	default:
 		return fail(ENOTTY);
 	}
@@ -209,20 +219,28 @@ void* FakeFreeBsd::mmap(void* address, size_t size, int protection, int flags, i
 		errno = fail_errno;
 		return MAP_FAILED;
 	}
-	if (fd >= 0 && fd == node_) {
+	const bool of_node = fd >= 0 && fd == node_;
+	if (of_node) {
 		const auto number = static_cast<uint64_t>(offset) / HV_UIO_PAGE_SIZE;
 		const auto relid = static_cast<uint32_t>(number >> 8);
 		const auto map = static_cast<uint32_t>(number & 0xff);
-		if (rescinded_ || size > size_of(relid, map)) {
-			errno = EINVAL;
+		const uint64_t most = rescinded_ ? 0 : size_of(relid, map);
+		if (size > most || (flags & MAP_SHARED) == 0) {
+			errno = most == 0 ? ENXIO : EINVAL;
 			return MAP_FAILED;
 		}
 		fd = memory(relid, map).fd;
 		offset = 0;
 	}
 	void* p = ::mmap(address, size, protection, flags, fd, offset);
-	if (p != MAP_FAILED && (flags & MAP_FIXED) == 0)
+	if (p == MAP_FAILED)
+		return p;
+	auto* at = static_cast<uint8_t*>(p);
+	if ((flags & MAP_FIXED) == 0)
 		mapped_ += size;
+	node_maps_.erase(at);
+	if (of_node)
+		node_maps_[at] = size;
 	return p;
 }
 
@@ -230,6 +248,7 @@ int FakeFreeBsd::munmap(void* address, size_t size)
 {
 	std::lock_guard lock(mutex_);
 	mapped_ -= size;
+	node_maps_.erase(static_cast<uint8_t*>(address));
 	return ::munmap(address, size);
 }
 

@@ -55,6 +55,7 @@ class FakeFreeBsd : public uio::Os {
 	hv_uio_info info;			    /**< what HV_UIO_INFO says */
 	bool stale_rings = false;		    /**< they are not empty when they are opened */
 	std::map<uint32_t, FakeSubchannel> offered; /**< by index */
+	int busy_opens = 0;			    /**< until the host took subchannels back */
 	int fail_ioctl = -1;			    /**< requests until one fails */
 	int fail_map = -1;
 	int fail_errno = ENOMEM;
@@ -115,6 +116,7 @@ class FakeFreeBsd : public uio::Os {
 	std::map<uint32_t, uint64_t> rings_; /* of open subchannels: size by relid */
 	size_t files_ = 0;
 	size_t mapped_ = 0;
+	std::map<uint8_t*, size_t> node_maps_;
 	int node_ = -1;
 	int kernel_end_ = -1;
 	bool rescinded_ = false;
