@@ -241,7 +241,7 @@ TEST_P(Content, ScatteredOverSmallMbufs)
 
 static std::string name_of(const testing::TestParamInfo<const char*>& info)
 {
-	static const char* const kNames[] = {"Default", "Direct", "Copied"};
+	static const char* const kNames[] = {"Default", "Direct", "Copied", "CopiesOnly"};
 	return kNames[info.index];
 }
 
