@@ -50,6 +50,7 @@ int UioDevices::plug(const std::string& args)
 		if (key == "socket")
 			socket_ = value;
 		else if (key != "ring_kb" && key != "recv_kb" && key != "send_kb" &&
+			 key != "copies_only" &&
 			 !netvsp::parse_nic_option(key, value, config).empty())
 			rest += (rest.empty() ? "" : ",") + pair;
 	}

@@ -20,8 +20,9 @@ class UioDevices {
 	/** Whether that wants channels with a monitor id. */
 	static bool monitored();
 	/**
-	 * Plugs in the NICs of a host. @param args as those of a vdev; sizes of buffers are left
-	 * out, for the kernel has its own. @return 0, or the negative errno
+	 * Plugs in the NICs of a host. @param args as those of a vdev; what is the kernel's or
+	 * EAL's to decide is left out: sizes of buffers, and whether there are addresses.
+	 * @return 0, or the negative errno
 	 */
 	int plug(const std::string& args);
 	int unplug();

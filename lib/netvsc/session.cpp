@@ -106,9 +106,9 @@ void Session::disconnect()
 	if (!device_.gone()) {
 		if (initialized_) {
 			rndis::HaltRequest halt{{rndis::kHalt, sizeof(halt)}, next_request_++};
-			std::memcpy(device_.control_memory().data, &halt, sizeof(halt));
-			(void)send_rndis(device_.control_memory().data, sizeof(halt), next_id_++)
-				.code;
+			const ControlPlace place = control_place(kRequestPlace);
+			std::memcpy(place.data, &halt, sizeof(halt));
+			(void)send_rndis(place, sizeof(halt), next_id_++).code;
 		}
 		nvsp::Message revoke{};
 		revoke.type = nvsp::kRevokeReceiveBuffer;
@@ -240,6 +240,11 @@ Error Session::connect_buffers()
 					std::to_string(s.section_size) + " bytes is impossible"};
 	info_.section_size = s.section_size;
 	info_.section_count = static_cast<uint32_t>(device_.send_buffer().size / s.section_size);
+	if (!config_.copies_only)
+		return {};
+	if (info_.section_count <= kControlPlaces)
+		return {ENOTSUP, "the send buffer has no section for frames"};
+	info_.section_count -= kControlPlaces;
 	return {};
 }
 
@@ -264,6 +269,13 @@ Error Session::initialize_rndis()
 	info_.max_frames_per_packet = std::max(c.max_packets_per_message, 1u);
 	info_.max_transfer = c.max_transfer_size;
 	info_.alignment = std::max(1u << c.packet_alignment_factor, 4u);
+	if (info_.nvsp_version < nvsp::kVersion2)
+		info_.max_mtu = 1500;
+	if (config_.copies_only) {
+		const uint32_t longest = Tx::longest_copy(info_.section_size, info_.alignment);
+		const uint32_t around = kEthernetHeader + kVlanTag;
+		info_.max_mtu = std::min(info_.max_mtu, longest - std::min(longest, around));
+	}
 	return {};
 }
 
@@ -286,6 +298,11 @@ Error Session::query_identity()
 		return error;
 	/* A host that did not like the MTU asked for falls back silently, to 1500 mostly. */
 	info_.mtu = std::min(mtu, info_.nvsp_version >= nvsp::kVersion2 ? config_.mtu : 1500u);
+	if (info_.mtu > info_.max_mtu)
+		return {ENOTSUP, "frames of an MTU of " + std::to_string(info_.mtu) +
+					 " bytes do not fit the host's send sections of " +
+					 std::to_string(info_.section_size) +
+					 ", and it can be told no address of others"};
 	if (info_.mtu < kMinMtu)
 		return {EPROTO, "the host grants an MTU of " + std::to_string(mtu) + " bytes"};
 	return query_link_locked();
@@ -320,6 +337,8 @@ Error Session::query_offload()
 		return {};
 	if (!error)
 		info_.offload = parse_offload_capabilities(answer.data(), length);
+	if (config_.copies_only) /* large sends fit no section */
+		info_.offload.lso4_max = info_.offload.lso6_max = 0;
 	return error;
 }
 

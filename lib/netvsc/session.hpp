@@ -36,6 +36,9 @@ struct SessionConfig {
 	uint32_t max_nvsp = nvsp::kVersion61; /**< newest version to offer */
 	Milliseconds timeout =
 		Milliseconds(60000); /**< of each command: hosts under load are slow */
+	/** The host can be told no address of the guest's memory: control messages travel in the
+	 *  send buffer, and so must frames. */
+	bool copies_only = false;
 };
 
 /** What the host said. */
@@ -44,12 +47,13 @@ struct HostInfo {
 	uint32_t ndis_major = 0;
 	uint32_t ndis_minor = 0;
 	std::array<uint8_t, 6> mac{};
-	uint32_t mtu = 0; /**< granted, read back from the host */
+	uint32_t mtu = 0;	    /**< granted, read back from the host */
+	uint32_t max_mtu = kMaxMtu; /**< no other will be granted, or could be sent */
 	uint32_t receive_begin = 0;
 	uint32_t receive_end = 0;
 	uint32_t receive_suballocations = 0;
 	uint32_t section_size = 0;
-	uint32_t section_count = 0;
+	uint32_t section_count = 0; /**< for frames */
 	uint32_t max_frames_per_packet = 1;
 	uint32_t max_transfer = 0;
 	uint32_t alignment = 1;
@@ -228,9 +232,20 @@ class Session final {
 	Error query_locked(uint32_t oid, void* out, uint32_t& length, uint32_t minimum,
 			   const void* input = nullptr);
 
+	/** Where a control message lies until the host has read it. */
+	struct ControlPlace {
+		uint8_t* data = nullptr;
+		uint32_t size = 0;
+		uint32_t section = nvsp::kNoSection; /**< none: it has an address */
+	};
+	/* An answer to a keepalive does not wait until a request is read: each has its place. */
+	enum : uint32_t { kRequestPlace, kKeepalivePlace, kControlPlaces };
+	ControlPlace control_place(uint32_t number) const;
+
 	uint32_t message_size() const { return nvsp::message_size(info_.nvsp_version); }
 	Error send_message(const nvsp::Message& message, uint64_t id);
-	Error send_rndis(const uint8_t* data, uint32_t length, uint64_t id);
+	/** @param length bytes of the place */
+	Error send_rndis(const ControlPlace& place, uint32_t length, uint64_t id);
 	bool try_send_packet(const void* packet, uint32_t length);
 	Error send_packet(const void* packet, uint32_t length, const char* what);
 	/**

@@ -9,10 +9,19 @@ namespace netvsc {
 using detail::read_u32;
 using vmbus::kPageSize;
 
-static constexpr uint32_t kKeepaliveOffset = 2 * kPageSize;
 /* How long the application may leave frames in a full ring before an answer needs the room. */
 static constexpr Milliseconds kPatience{50};
 static constexpr uint32_t kMaxRequest = 2 * kPageSize;
+
+/* Sections for control messages are behind those for frames: see Session::connect_buffers(). */
+Session::ControlPlace Session::control_place(uint32_t number) const
+{
+	if (!config_.copies_only)
+		return {device_.control_memory().data + size_t{number} * kMaxRequest, kMaxRequest};
+	const uint32_t section = info_.section_count + number;
+	return {device_.send_buffer().data + size_t{section} * info_.section_size,
+		info_.section_size, section};
+}
 
 /* @return false: no room in the ring */
 bool Session::try_send_packet(const void* packet, uint32_t length)
@@ -73,43 +82,59 @@ Error Session::send_message(const nvsp::Message& message, uint64_t id)
 
 namespace {
 
-/* RNDIS control travels by GPA-direct on every known guest; hosts are tested with that. */
+/* RNDIS control travels by GPA-direct on every known guest; hosts are tested with that. Where there
+ * are no addresses it travels as frames do, in a section: NVSP's SEND_RNDIS_PKT has both for either
+ * channel type. */
 struct RndisPacket {
 	static constexpr uint32_t kMaxPages = 4;
 
 	vmbus::PacketDescriptor descriptor{};
-	vmbus::GpaDirectHeader header{};
-	vmbus::GpaRange range{};
-	uint64_t rest[kMaxPages + nvsp::kSize61 / 8] = {}; /* pages, then the NVSP message */
+	uint64_t rest[2 + kMaxPages + nvsp::kSize61 / 8] = {}; /* ranges, then the NVSP message */
 	uint32_t length = 0;
 
-	RndisPacket(uint64_t gpa, uint32_t bytes, uint32_t message_size, uint64_t id)
+	/* @param section where the message is, or kNoSection: then at the address */
+	RndisPacket(uint32_t section, uint64_t gpa, uint32_t bytes, uint32_t message_size,
+		    uint64_t id)
 	{
+		if (section != nvsp::kNoSection) {
+			finish(vmbus::PacketType::kInband, 0, section, bytes, message_size, id);
+			return;
+		}
 		const uint32_t in_page = static_cast<uint32_t>(gpa % kPageSize);
 		const uint32_t pages = (in_page + bytes + kPageSize - 1) / kPageSize;
 		if (gpa == vmbus::kGpaUnknown || pages > kMaxPages)
 			return;
-		const uint32_t data_offset = offsetof(RndisPacket, rest) + 8 * pages;
+		const vmbus::GpaDirectHeader header = {0, 1};
+		const vmbus::GpaRange range = {bytes, in_page};
+		std::memcpy(&rest[0], &header, sizeof(header));
+		std::memcpy(&rest[1], &range, sizeof(range));
+		for (uint32_t i = 0; i < pages; i++)
+			rest[2 + i] = gpa / kPageSize + i;
+		finish(vmbus::PacketType::kGpaDirect, 2 + pages, nvsp::kNoSection, 0, message_size,
+		       id);
+	}
+
+      private:
+	void finish(vmbus::PacketType type, uint32_t words, uint32_t section, uint32_t bytes,
+		    uint32_t message_size, uint64_t id)
+	{
+		const uint32_t data_offset = sizeof(descriptor) + 8 * words;
 		length = data_offset + vmbus::align8(message_size);
-		descriptor = {static_cast<uint16_t>(vmbus::PacketType::kGpaDirect),
-			      static_cast<uint16_t>(data_offset / 8),
+		descriptor = {static_cast<uint16_t>(type), static_cast<uint16_t>(data_offset / 8),
 			      static_cast<uint16_t>(length / 8), vmbus::kFlagCompletionRequested,
 			      id | kControlTransaction};
-		header = {0, 1};
-		range = {bytes, in_page};
-		for (uint32_t i = 0; i < pages; i++)
-			rest[i] = gpa / kPageSize + i;
-		const uint32_t message[4] = {nvsp::kSendRndisPacket, nvsp::kChannelControl,
-					     nvsp::kNoSection, 0};
-		std::memcpy(&rest[pages], message, sizeof(message));
+		const uint32_t message[4] = {nvsp::kSendRndisPacket, nvsp::kChannelControl, section,
+					     bytes};
+		std::memcpy(&rest[words], message, sizeof(message));
 	}
 };
 
 } // namespace
 
-Error Session::send_rndis(const uint8_t* data, uint32_t length, uint64_t id)
+Error Session::send_rndis(const ControlPlace& place, uint32_t length, uint64_t id)
 {
-	const RndisPacket packet(device_.gpa(data), length, message_size(), id);
+	const RndisPacket packet(place.section, device_.gpa(place.data), length, message_size(),
+				 id);
 	if (packet.length == 0)
 		return {EFAULT, "the control memory has no guest-physical address"};
 	return send_packet(&packet, packet.length, "an RNDIS message");
@@ -190,10 +215,14 @@ Error Session::exchange(const char* what, const nvsp::Message& message, nvsp::Me
 
 Error Session::exchange_rndis(const char* what, void* request, uint32_t length, uint32_t minimum)
 {
-	uint8_t* memory = device_.control_memory().data;
+	const ControlPlace place = control_place(kRequestPlace);
+	if (length > place.size)
+		return {EMSGSIZE, std::string(what) + ": " + std::to_string(length) +
+					  " bytes do not fit a place of " +
+					  std::to_string(place.size)};
 	const uint32_t request_id = next_request_++;
 	std::memcpy(static_cast<uint8_t*>(request) + sizeof(rndis::Header), &request_id, 4);
-	std::memcpy(memory, request, length);
+	std::memcpy(place.data, request, length);
 	uint32_t type;
 	std::memcpy(&type, request, sizeof(type));
 	{
@@ -202,7 +231,7 @@ Error Session::exchange_rndis(const char* what, void* request, uint32_t length, 
 		awaited_type_ = type | rndis::kComplete;
 		answered_ = false;
 	}
-	Error error = send_rndis(memory, length, next_id_++);
+	Error error = send_rndis(place, length, next_id_++);
 	if (!error)
 		error = wait(what, [this] { return answered_; });
 	std::lock_guard lock(inbox_);
@@ -464,9 +493,10 @@ void Session::answer_keepalive(uint32_t request_id)
 {
 	const rndis::StatusComplete answer = {
 		{rndis::kKeepalive | rndis::kComplete, sizeof(answer)}, request_id, 0};
-	uint8_t* memory = device_.control_memory().data + kKeepaliveOffset;
-	std::memcpy(memory, &answer, sizeof(answer));
-	const RndisPacket packet(device_.gpa(memory), sizeof(answer), message_size(), 0);
+	const ControlPlace place = control_place(kKeepalivePlace);
+	std::memcpy(place.data, &answer, sizeof(answer));
+	const RndisPacket packet(place.section, device_.gpa(place.data), sizeof(answer),
+				 message_size(), 0);
 	if (packet.length != 0)
 		(void)try_send_packet(&packet, packet.length);
 }

@@ -22,6 +22,9 @@ Tx::Tx(vmbus::Channel& channel, vmbus::SpinLock& lock, const TxConfig& config,
 		  }
 		  if (c.memory.data == nullptr)
 			  c.direct_slots = 0;
+		  if (c.direct_slots == 0)
+			  c.max_frame =
+				  std::min(c.max_frame, longest_copy(c.section_size, c.alignment));
 		  return c;
 	  }()),
 	  completions_(std::bit_ceil(config.section_count + config.direct_slots + 1), memory)

@@ -74,6 +74,15 @@ class Tx {
 		return size_t{direct_slots} * kHeaderSlot;
 	}
 
+	/** Longest frame that fits a section with whatever goes along; 0 = none does. */
+	static uint32_t longest_copy(uint32_t section_size, uint32_t alignment)
+	{
+		/* Only the first message can begin aligned where sections are that small. */
+		const uint32_t unit = alignment > section_size ? 1 : alignment;
+		const uint32_t room = section_size / unit * unit;
+		return room - std::min(room, kMaxHeader);
+	}
+
 	/** Sends nothing. */
 	Tx() = default;
 	Tx(vmbus::Channel& channel, vmbus::SpinLock& lock, const TxConfig& config,

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -16,7 +17,9 @@ namespace vmbus {
 
 /**
  * How a guest tells the host that a ring changed: a bit in the monitor page where the channel has
- * a monitor id, else a write to a descriptor (an eventfd, or a device node of the kernel).
+ * a monitor id, else a call for a descriptor: a write (an eventfd, or a device node of Linux), or a
+ * request to a device node of FreeBSD, whose number says which of the two it is. A pointer to a
+ * function would not mean the same to each process.
  */
 class Doorbell {
       public:
@@ -32,6 +35,15 @@ class Doorbell {
 	/** The same with a bit in the interrupt page to set before; @param word null for none */
 	Doorbell(uint32_t slot, uint64_t value, uint32_t width, uint32_t* word, uint32_t bit)
 		: interrupt_(word), bit_(bit), slot_(slot), width_(width), value_(value)
+	{
+	}
+	/** By ioctl(2): a driver's request that takes 4 bytes. */
+	struct Request {
+		unsigned long number;
+		uint32_t value;
+	};
+	Doorbell(uint32_t slot, const Request& request)
+		: slot_(slot), value_(request.value), request_(request.number)
 	{
 	}
 	Doorbell(MonitorPage* page, uint8_t monitor_id)
@@ -57,6 +69,12 @@ class Doorbell {
 			__atomic_fetch_or(pending_, bit_, __ATOMIC_SEQ_CST);
 			return;
 		}
+		if (request_ != 0) {
+			uint32_t value = static_cast<uint32_t>(value_);
+			[[maybe_unused]] const int rc =
+				::ioctl(descriptor_table.at(slot_), request_, &value);
+			return;
+		}
 		if (interrupt_ != nullptr)
 			__atomic_fetch_or(interrupt_, bit_, __ATOMIC_SEQ_CST);
 		/* A full eventfd counter means that a signal is pending already. */
@@ -72,6 +90,7 @@ class Doorbell {
 	uint32_t slot_ = 0;
 	uint32_t width_ = 0;
 	uint64_t value_ = 0;
+	unsigned long request_ = 0; /* 0: it is written */
 };
 
 /** Holds no number of a descriptor but event_fd, which is for the process that opened it. */

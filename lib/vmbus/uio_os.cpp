@@ -3,11 +3,17 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
+
+/* FreeBSD has another name for it. */
+#ifndef MAP_POPULATE
+#define MAP_POPULATE MAP_PREFAULT_READ
+#endif
 
 namespace vmbus::uio {
 
@@ -26,6 +32,11 @@ ssize_t Os::read(int fd, void* data, size_t size)
 	return ::read(fd, data, size);
 }
 
+int Os::ioctl(int fd, unsigned long request, void* data)
+{
+	return ::ioctl(fd, request, data);
+}
+
 void* Os::mmap(void* address, size_t size, int protection, int flags, int fd, off_t offset)
 {
 	return ::mmap(address, size, protection, flags, fd, offset);
@@ -36,9 +47,13 @@ int Os::munmap(void* address, size_t size)
 	return ::munmap(address, size);
 }
 
-void* Os::mremap(void* from, size_t size, void* to)
+int Os::memory_file(size_t size)
 {
-	return ::mremap(from, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, to);
+	const int fd = ::memfd_create("vmbus-copy", MFD_CLOEXEC);
+	if (fd < 0 || ::ftruncate(fd, static_cast<off_t>(size)) == 0)
+		return fd;
+	::close(fd);
+	return -1;
 }
 
 ssize_t Os::readlink(const std::string& path, char* data, size_t size)
@@ -104,18 +119,20 @@ bool Mapping::isolate()
 			MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED;
 }
 
+/* Readers see the same bytes before and after: one mapping takes the other's place at once. */
 bool Mapping::make_private()
 {
-	void* copy = os_.mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-			      -1, 0);
+	const Fd file(os_, os_.memory_file(size_));
+	if (file.get() < 0)
+		return false;
+	void* copy = os_.mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_SHARED, file.get(), 0);
 	if (copy == MAP_FAILED)
 		return false;
 	std::memcpy(copy, data_, size_);
-	/* Readers see the same bytes before and after: the kernel swaps the pages atomically. */
-	if (os_.mremap(copy, size_, data_) != MAP_FAILED)
-		return true;
+	const bool replaced = os_.mmap(data_, size_, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
+				       file.get(), 0) != MAP_FAILED;
 	os_.munmap(copy, size_);
-	return false;
+	return replaced;
 }
 
 } // namespace vmbus::uio

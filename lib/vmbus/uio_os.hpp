@@ -21,10 +21,12 @@ class Os {
 	virtual int open(const std::string& path, int flags);
 	virtual int close(int fd);
 	virtual ssize_t read(int fd, void* data, size_t size);
+	virtual int ioctl(int fd, unsigned long request, void* data);
 	virtual void* mmap(void* address, size_t size, int protection, int flags, int fd,
 			   off_t offset);
 	virtual int munmap(void* address, size_t size);
-	virtual void* mremap(void* from, size_t size, void* to);
+	/** A file of this size that has no name. @return -1 on error */
+	virtual int memory_file(size_t size);
 	virtual ssize_t readlink(const std::string& path, char* data, size_t size);
 	/** Names in a directory, sorted, without "." and "..". @return 0 or -1 */
 	virtual int list(const std::string& directory, std::vector<std::string>& names);
@@ -32,6 +34,15 @@ class Os {
 	/** Size of an open file. @return -1 on error */
 	virtual off_t file_size(int fd);
 	virtual size_t page_size();
+	/**
+	 * FreeBSD's. Linux has none: ENOENT.
+	 * @param more numbers behind the ones that the name stands for
+	 * @param size room at `data`, then what the kernel has
+	 */
+	virtual int sysctl(const std::string& name, const std::vector<int>& more, void* data,
+			   size_t& size);
+	/** Whether FreeBSD's kernel has a module of this name. */
+	virtual bool has_module(const std::string& name);
 
 	static Os& system();
 };

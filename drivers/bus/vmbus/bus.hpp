@@ -26,6 +26,8 @@ struct BusDevice {
 	std::string name;	      /**< of the port: unique, a valid ethdev name */
 	std::string args;	      /**< "key=value,..." for the driver */
 	Milliseconds timeout{60000};  /**< of each command to the host */
+	/** The host reaches no memory of the application's: it is told no addresses of any. */
+	bool copies_only = false;
 	const Driver* driver = nullptr;
 	bool attached = false;			  /**< a driver took it */
 	std::atomic<void*> driver_data = nullptr; /**< null again once the driver let go */

@@ -43,6 +43,7 @@ struct Arguments {
 	std::string driver;
 	user::BufferSizes sizes;
 	uint32_t timeout_ms = 60000;
+	bool copies_only = false;
 };
 
 /* Never destroyed: EAL removes the vdevs at its own end, after static destructors of plugins. */
@@ -87,6 +88,10 @@ Error parse_pair(const std::string& key, const std::string& value, Arguments& ar
 		if (Error e = parse_number(key, value, 10, 600000, n))
 			return e;
 		args.timeout_ms = n;
+	} else if (key == "copies_only") {
+		if (Error e = parse_number(key, value, 0, 1, n))
+			return e;
+		args.copies_only = n != 0;
 	} else if (key == "ring_kb") {
 		if (Error e = parse_number(key, value, 32, 16384, n))
 			return e;
@@ -165,7 +170,7 @@ Error start_local(Milliseconds timeout)
 	std::shared_ptr<user::Connection> connection;
 	if (Error error = user::Connection::adopt(ends[0], true, timeout, connection, &mirror()))
 		return error;
-	if (Error error = Link::create(std::move(connection), fresh->link))
+	if (Error error = Link::create(std::move(connection), true, fresh->link))
 		return error;
 	local = fresh.release();
 	return {};
@@ -185,6 +190,7 @@ std::unique_ptr<BusDevice> make_device(rte_vdev_device* vdev, const Arguments& a
 	device->name = name;
 	device->args = args.driver;
 	device->timeout = Milliseconds(args.timeout_ms);
+	device->copies_only = args.copies_only;
 	return device;
 }
 
@@ -233,7 +239,7 @@ Error probe_socket(Emulated& emulated, const Arguments& args)
 	if (Error error = user::Connection::connect(args.socket, Milliseconds(args.timeout_ms),
 						    connection, &mirror()))
 		return error;
-	if (Error error = Link::create(std::move(connection), emulated.link))
+	if (Error error = Link::create(std::move(connection), !args.copies_only, emulated.link))
 		return error;
 	const auto offers = emulated.link->offers();
 	if (offers.empty())
@@ -340,4 +346,4 @@ RTE_PMD_REGISTER_PARAM_STRING(netvsp,
 			      "socket=<path> mac=<xx:xx:xx:xx:xx:xx> mtu=<68-9202> "
 			      "profile=<hyperv2008r2|hyperv2012r2|hyperv2019|hyperv2022|azure|openvmm> "
 			      "queues=<1-64> nvsp=<1|2|4|5|6|6.1> timeout=<ms> "
-			      "ring_kb=<n> recv_kb=<n> send_kb=<n>");
+			      "ring_kb=<n> recv_kb=<n> send_kb=<n> copies_only=<0|1>");

@@ -13,16 +13,22 @@ namespace vmbus::bus {
 /* How often ports of devices that are gone are looked at for having been closed. */
 static constexpr uint64_t kReapUs = 20000;
 
-Link::Link(std::shared_ptr<user::Connection> connection) : connection_(std::move(connection)) {}
-
-Error Link::create(std::shared_ptr<user::Connection> connection, std::unique_ptr<Link>& out)
+Link::Link(std::shared_ptr<user::Connection> connection, bool share_memory)
+	: connection_(std::move(connection)), shares_memory_(share_memory)
 {
-	std::unique_ptr<Link> link(new Link(std::move(connection)));
+}
+
+Error Link::create(std::shared_ptr<user::Connection> connection, bool share_memory,
+		   std::unique_ptr<Link>& out)
+{
+	std::unique_ptr<Link> link(new Link(std::move(connection), share_memory));
 	user::Connection& c = *link->connection_;
-	/* Runs in a probe, on the main lcore, before the application maps more memory. */
-	if (Error error = share_memory(c))
-		return error;
-	follow_memory(c);
+	if (share_memory) {
+		/* Runs in a probe, on the main lcore, before the application maps more memory. */
+		if (Error error = bus::share_memory(c))
+			return error;
+		follow_memory(c);
+	}
 	link->interrupt_ = rte_intr_instance_alloc(RTE_INTR_INSTANCE_F_PRIVATE);
 	if (link->interrupt_ == nullptr)
 		return {ENOMEM, "no memory for an interrupt handle"};
@@ -53,7 +59,8 @@ Link::~Link()
 		}
 		remove(std::move(device));
 	}
-	unfollow_memory(*connection_);
+	if (shares_memory_)
+		unfollow_memory(*connection_);
 	rte_intr_instance_free(interrupt_);
 }
 

@@ -16,8 +16,11 @@ namespace vmbus::bus {
 
 class Link {
       public:
-	/** @param connection past its handshake */
-	static Error create(std::shared_ptr<user::Connection> connection,
+	/**
+	 * @param connection past its handshake
+	 * @param share_memory whether the host may reach the application's memory
+	 */
+	static Error create(std::shared_ptr<user::Connection> connection, bool share_memory,
 			    std::unique_ptr<Link>& out);
 	~Link(); /**< removes what is left of its devices */
 	Link(const Link&) = delete;
@@ -41,7 +44,7 @@ class Link {
 	user::Connection& connection() { return *connection_; }
 
       private:
-	explicit Link(std::shared_ptr<user::Connection> connection);
+	Link(std::shared_ptr<user::Connection> connection, bool share_memory);
 	void take_events();
 	template <class Mark> void rescinded(uint32_t relid, Mark&& mark);
 	void schedule(uint64_t us = 1);
@@ -58,6 +61,7 @@ class Link {
 	}
 
 	const std::shared_ptr<user::Connection> connection_;
+	const bool shares_memory_;
 	rte_intr_handle* interrupt_ = nullptr;
 	bool interrupt_on_ = false;
 

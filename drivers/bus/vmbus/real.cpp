@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "log.hpp"
+#include "system.hpp"
 #include "vmbus/guid.hpp"
-#include "vmbus/uio_device.hpp"
 
 namespace vmbus::bus::real {
 
@@ -19,7 +19,7 @@ constexpr size_t kControlMemorySize = 4 * kPageSize;
 struct RealDevice {
 	rte_device eal{};
 	rte_driver eal_driver{};
-	SysfsDevice info;
+	FoundDevice found;
 	std::string name;
 	bool blocked = false;
 
@@ -27,10 +27,7 @@ struct RealDevice {
 	std::optional<BusDevice> bus_device;
 	rte_intr_handle* interrupt = nullptr;
 
-	vmbus::uio::UioDevice& uio()
-	{
-		return static_cast<vmbus::uio::UioDevice&>(*bus_device->device);
-	}
+	uio::KernelDevice& device() { return static_cast<uio::KernelDevice&>(*bus_device->device); }
 	bool probed() const { return eal.driver != nullptr; }
 };
 
@@ -131,9 +128,10 @@ void on_alarm(void* arg)
 void on_event(void* arg)
 {
 	auto* device = static_cast<RealDevice*>(arg);
-	if (!device->uio().take_event())
+	if (!device->device().take_event())
 		return;
-	/* The node stays readable from now on (uio_poll() fails): EAL would call for ever. */
+	/* The node stays readable from now on (a poll of it fails, or there is EV_EOF): EAL would
+	 * call for ever. */
 	rte_intr_callback_unregister_pending(device->interrupt, on_event, device, nullptr);
 	if (rte_eal_alarm_set(1, on_alarm, device) != 0)
 		VMBUS_LOG(ERR, "cannot tell the application that a device is gone");
@@ -148,9 +146,9 @@ void stop_events(RealDevice& device)
 	rte_intr_fd_set(device.interrupt, -1);
 }
 
-vmbus::uio::EventHooks make_hooks(RealDevice& device)
+uio::EventHooks make_hooks(RealDevice& device)
 {
-	vmbus::uio::EventHooks hooks;
+	uio::EventHooks hooks;
 	hooks.opened = [d = &device](int fd) -> Error {
 		rte_intr_fd_set(d->interrupt, fd);
 		rte_intr_type_set(d->interrupt, RTE_INTR_HANDLE_EXT);
@@ -164,14 +162,13 @@ vmbus::uio::EventHooks make_hooks(RealDevice& device)
 	return hooks;
 }
 
-Error check_environment()
+/*
+ * The host reads and writes mbufs at guest-physical addresses: there is no IOMMU between. EAL knows
+ * none without hugepages, whatever the mode is.
+ */
+bool has_addresses()
 {
-	/* The host reads and writes mbufs at guest-physical addresses: there is no IOMMU between.
-	 */
-	if (rte_eal_iova_mode() != RTE_IOVA_PA)
-		return {ENOTSUP, "needs physical addresses: run as root, with hugepages and "
-				 "--iova-mode=pa (without --no-huge)"};
-	return {};
+	return rte_eal_iova_mode() == RTE_IOVA_PA && rte_eal_has_hugepages() != 0;
 }
 
 void release(RealDevice& device)
@@ -184,29 +181,28 @@ void release(RealDevice& device)
 
 Error attach(RealDevice& device)
 {
-	const Driver* driver = find_driver(device.info.class_id);
+	const Driver* driver = find_driver(device.found.class_id);
 	if (driver == nullptr)
 		return {ENODEV,
-			"no driver for devices of class " + to_string(device.info.class_id)};
-	if (Error error = check_environment())
-		return error;
+			"no driver for devices of class " + to_string(device.found.class_id)};
 	BusDevice& b = device.bus_device.emplace();
 	b.parent = &device.eal;
 	b.name = device.name;
 	b.driver = driver;
+	b.copies_only = !has_addresses();
 	const rte_devargs* args = device.eal.devargs;
 	if (Error error = parse_args(args != nullptr ? args->args : nullptr, b))
 		return error;
 	Region control;
-	uint64_t gpa = 0;
-	if (Error error = make_control_memory(device.info.numa_node, control, gpa))
-		return error;
+	uint64_t gpa = kGpaUnknown;
+	if (!b.copies_only)
+		if (Error error = make_control_memory(device.found.numa_node, control, gpa))
+			return error;
 	device.interrupt = rte_intr_instance_alloc(RTE_INTR_INSTANCE_F_PRIVATE);
 	if (device.interrupt == nullptr)
 		return {ENOMEM, "no memory for an interrupt handle"};
-	auto uio = std::make_unique<vmbus::uio::UioDevice>(device.info, std::move(control), gpa);
-	uio->set_event_hooks(make_hooks(device));
-	b.device = std::move(uio);
+	b.device = device.found.make(std::move(control), gpa);
+	device.device().set_event_hooks(make_hooks(device));
 	/* Applications may ask for the driver's name as soon as there is a port. */
 	device.eal_driver.name = driver->name;
 	device.eal.driver = &device.eal_driver;
@@ -219,8 +215,8 @@ int probe_one(RealDevice& device)
 {
 	Error error = attach(device);
 	if (!error) {
-		VMBUS_LOG(INFO, "%s: /dev/uio%d, NUMA node %d", device.name.c_str(),
-			  device.info.uio, device.info.numa_node);
+		VMBUS_LOG(INFO, "%s: %s, NUMA node %d", device.name.c_str(),
+			  device.found.node.c_str(), device.found.numa_node);
 		return 0;
 	}
 	VMBUS_LOG(ERR, "%s: %s", device.name.c_str(), error.what.c_str());
@@ -244,14 +240,14 @@ void detach(RealDevice& device)
 	release(device);
 }
 
-void add(const rte_bus& bus, SysfsDevice&& info)
+void add(const rte_bus& bus, FoundDevice&& found)
 {
 	auto device = std::make_unique<RealDevice>();
-	device->name = to_string(info.instance_id);
-	device->info = std::move(info);
+	device->name = to_string(found.instance_id);
+	device->found = std::move(found);
 	device->eal.name = device->name.c_str();
 	device->eal.bus = &bus;
-	device->eal.numa_node = device->info.numa_node;
+	device->eal.numa_node = device->found.numa_node;
 	all().push_back(std::move(device));
 }
 
@@ -260,9 +256,9 @@ void add(const rte_bus& bus, SysfsDevice&& info)
 void scan(const rte_bus& bus)
 {
 	std::vector<std::string> errors;
-	std::vector<SysfsDevice> found = scan_vmbus("/sys", errors);
+	std::vector<FoundDevice> found = find_devices(errors);
 	if (rte_eal_process_type() != RTE_PROC_PRIMARY) {
-		for (const SysfsDevice& device : found)
+		for (const FoundDevice& device : found)
 			VMBUS_LOG(NOTICE, "%s: real devices are for the primary process only",
 				  to_string(device.instance_id).c_str());
 		return;
@@ -270,15 +266,15 @@ void scan(const rte_bus& bus)
 	for (const std::string& error : errors)
 		VMBUS_LOG(WARNING, "%s", error.c_str());
 	std::erase_if(all(), [](const auto& d) { return !d->probed(); });
-	for (SysfsDevice& info : found) {
+	for (FoundDevice& fresh : found) {
 		const bool known = std::any_of(all().begin(), all().end(), [&](const auto& d) {
-			return d->info.instance_id == info.instance_id;
+			return d->found.instance_id == fresh.instance_id;
 		});
 		if (!known)
-			add(bus, std::move(info));
+			add(bus, std::move(fresh));
 	}
 	for (auto& d : all()) {
-		d->eal.devargs = find_devargs(d->info.instance_id);
+		d->eal.devargs = find_devargs(d->found.instance_id);
 		d->blocked = is_blocked(bus, d->eal.devargs);
 	}
 	rte_devargs* args;
@@ -287,12 +283,11 @@ void scan(const rte_bus& bus)
 		Guid guid;
 		const bool valid = parse_guid(args->name, guid);
 		const bool there = std::any_of(all().begin(), all().end(), [&](const auto& d) {
-			return valid && d->info.instance_id == guid;
+			return valid && d->found.instance_id == guid;
 		});
 		if (!there && args->policy == RTE_DEV_ALLOWED)
-			VMBUS_LOG(WARNING,
-				  "vmbus:%s is no network adapter that is bound to uio_hv_generic",
-				  args->name);
+			VMBUS_LOG(WARNING, "vmbus:%s is no network adapter that is bound to %s",
+				  args->name, wanted_driver().c_str());
 	}
 }
 
@@ -365,7 +360,7 @@ bool any()
 int repair(const void* address)
 {
 	for (auto& d : all())
-		if (d->probed() && d->uio().repair(address))
+		if (d->probed() && d->device().repair(address))
 			return 0;
 	return 1;
 }

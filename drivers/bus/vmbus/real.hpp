@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /**
- * Devices that the Linux kernel gave to user space (uio_hv_generic), as EAL's devices.
+ * Devices that the kernel gave to user space (system.hpp), as EAL's devices.
  *
  * EAL calls a bus from one thread at a time; only events come on its interrupt thread.
  */

@@ -84,7 +84,7 @@ int info_get(rte_eth_dev* dev, rte_eth_dev_info* info)
 {
 	const HostInfo& host = shared_of(dev).host;
 	info->min_mtu = kMinMtu;
-	info->max_mtu = host.nvsp_version >= nvsp::kVersion2 ? kMaxMtu : 1500;
+	info->max_mtu = static_cast<uint16_t>(host.max_mtu);
 	info->min_rx_bufsize = 64;
 	info->max_rx_pktlen = info->max_mtu + kEthernetHeader + kVlanTag;
 	info->max_lro_pkt_size = kMaxJoined;
@@ -324,6 +324,11 @@ static int probe(BusDevice& device)
 	NETVSC_LOG(INFO, "%s: NVSP 0x%x, NDIS %u.%u, MTU %u, %u send sections of %u bytes",
 		   device.name.c_str(), info.nvsp_version, info.ndis_major, info.ndis_minor,
 		   info.mtu, info.section_count, info.section_size);
+	if (device.copies_only)
+		NETVSC_LOG(NOTICE,
+			   "%s: the host reaches no memory of the application's: all frames are "
+			   "copied, MTU up to %u, no TSO",
+			   device.name.c_str(), info.max_mtu);
 	if (Error error = port->vf.open())
 		failed(*port, "look for virtual functions", error);
 	port.release();

@@ -89,7 +89,7 @@ struct Port {
 	}
 	SessionConfig session_config(uint32_t mtu) const
 	{
-		return {mtu, args.max_nvsp, bus_device.timeout};
+		return {mtu, args.max_nvsp, bus_device.timeout, bus_device.copies_only};
 	}
 };
 

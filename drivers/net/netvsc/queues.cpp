@@ -73,15 +73,17 @@ int tx_queue_setup(rte_eth_dev* dev, uint16_t id, uint16_t descriptors, unsigned
 	q->max_lso = lso ? std::min(port.session.info().offload.lso4_max,
 				    port.session.info().offload.lso6_max)
 			 : 0;
-	char name[RTE_MEMZONE_NAMESIZE];
-	std::snprintf(name, sizeof(name), "netvsc_%u_tx_%u", dev->data->port_id, id);
-	q->memory = rte_memzone_reserve_aligned(name, Tx::memory_size(descriptors),
-						node_for(port, socket), RTE_MEMZONE_IOVA_CONTIG,
-						vmbus::kPageSize);
-	if (q->memory == nullptr) {
-		NETVSC_LOG(ERR, "%s: no memory for transmit queue %u: %s", port.name().c_str(), id,
-			   rte_strerror(rte_errno));
-		return -rte_errno;
+	if (!port.bus_device.copies_only) {
+		char name[RTE_MEMZONE_NAMESIZE];
+		std::snprintf(name, sizeof(name), "netvsc_%u_tx_%u", dev->data->port_id, id);
+		q->memory = rte_memzone_reserve_aligned(name, Tx::memory_size(descriptors),
+							node_for(port, socket),
+							RTE_MEMZONE_IOVA_CONTIG, vmbus::kPageSize);
+		if (q->memory == nullptr) {
+			NETVSC_LOG(ERR, "%s: no memory for transmit queue %u: %s",
+				   port.name().c_str(), id, rte_strerror(rte_errno));
+			return -rte_errno;
+		}
 	}
 	q->set_up = true;
 	begin_stats(*q);
@@ -163,9 +165,11 @@ static void build(Port& port)
 		c.alignment = info.alignment;
 		c.nvsp_version = info.nvsp_version;
 		c.max_frame = info.mtu + kEthernetHeader + kVlanTag;
-		c.direct_slots = q.descriptors;
-		c.memory = dma_memory(*q.memory);
-		c.bounce = &port.shared.bounce;
+		if (q.memory != nullptr) {
+			c.direct_slots = q.descriptors;
+			c.memory = dma_memory(*q.memory);
+			c.bounce = &port.shared.bounce;
+		}
 		keep_stats(q);
 		channel.rx.set_tx(nullptr);
 		q.built = false;
@@ -174,10 +178,12 @@ static void build(Port& port)
 		q.built = true;
 		q.starved_since = 0;
 		q.patience = rte_get_tsc_hz() / 10;
-		q.low = std::min(c.section_count, c.direct_slots) / 4;
+		q.low_direct = std::min(c.section_count, c.direct_slots) / 4;
+		q.low_sections = c.direct_slots != 0 ? q.low_direct : c.section_count / 4;
 		/* Longer frames are looked at more closely: those that no host takes, too. */
-		q.copybreak = std::min(
-			{port.args.tx_copybreak, c.max_frame, info.section_size - Tx::kMaxHeader});
+		q.copybreak = std::min(c.max_frame, Tx::longest_copy(c.section_size, c.alignment));
+		if (q.memory != nullptr)
+			q.copybreak = std::min(q.copybreak, port.args.tx_copybreak);
 		q.external_iova_min = device.gpa(device.send_buffer().data) == vmbus::kGpaUnknown
 					      ? 0
 					      : uint64_t{1} << 60;
@@ -203,8 +209,12 @@ static void build(Port& port)
 
 Error build_pipelines(Port& port)
 {
-	if (Error error = reserve_bounce(port))
-		return error;
+	if (!port.bus_device.copies_only) {
+		if (Error error = reserve_bounce(port))
+			return error;
+	} else if (port.session.info().section_count < port.session.queue_count()) {
+		return {ENOTSUP, "there are fewer send sections than queues"};
+	}
 	try {
 		build(port);
 	} catch (const std::bad_alloc&) {

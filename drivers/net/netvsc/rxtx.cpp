@@ -297,7 +297,8 @@ static uint16_t tx_burst(void* queue, rte_mbuf** mbufs, uint16_t count)
 	if (!gate()) [[unlikely]]
 		return 0;
 	Tx& tx = *q.tx;
-	if (q.starved_since != 0 || tx.free_sections() < q.low || tx.free_direct() < q.low)
+	if (q.starved_since != 0 || tx.free_sections() < q.low_sections ||
+	    tx.free_direct() < q.low_direct)
 		q.rx->scan(q.starved_since != 0 && rte_rdtsc() - q.starved_since > q.patience,
 			   gate);
 	if (!tx.begin(gate)) [[unlikely]]

@@ -91,7 +91,9 @@ struct alignas(64) TxQueue {
 
 	uint32_t copybreak = 0;
 	uint32_t max_lso = 0; /**< longest TCP payload that the host segments */
-	uint32_t low = 0;     /**< with fewer free slots, completions are looked for */
+	/* With fewer free slots of either kind, completions are looked for. */
+	uint32_t low_sections = 0;
+	uint32_t low_direct = 0;
 	/** Cycles when a burst first could not send all, and none could since; 0 = it is not so. */
 	uint64_t starved_since = 0;
 	uint64_t patience = 0; /**< cycles after which frames that nobody receives are dropped */

@@ -114,7 +114,7 @@ class FakeNetvsp final : public vmbus::Device {
 			if (p.type == 6)
 				handle_nvsp(p);
 			else if (p.type == 9)
-				handle_rndis(p);
+				handle_rndis_at_address(p);
 			else
 				ADD_FAILURE() << "packet of type " << p.type;
 		}
@@ -194,7 +194,7 @@ class FakeNetvsp final : public vmbus::Device {
 						   section_count, section_size * section_count}));
 			break;
 		case 104:
-			complete(id, nvsp_message({105, 1, 6144}));
+			complete(id, nvsp_message({105, 1, send_section_size}));
 			break;
 		case 129: /* as real hosts: a completion without a message */
 			complete(id, {});
@@ -237,6 +237,7 @@ class FakeNetvsp final : public vmbus::Device {
 	Bytes rss_capabilities = {0x88, 2, 18, 0, 1, 3, 0, 0, 1, 0, 0, 0, 64, 0, 0, 0, 128, 0};
 	Bytes offload_capabilities; /* none */
 	uint32_t section_offset = 0, section_size = 1728, section_count = 400;
+	uint32_t send_section_size = 6144;
 	bool control_has_address = true;
 	bool reads = true; /**< the guest's packets */
 	Error open_error;
@@ -245,6 +246,7 @@ class FakeNetvsp final : public vmbus::Device {
 	/* What happened. */
 	std::vector<std::string> log; /**< messages by number, "close" */
 	std::vector<Bytes> nvsp, rndis, keepalives;
+	std::vector<uint32_t> sections; /**< where RNDIS messages came in the send buffer */
 	int opened = 0;
 	uint32_t offered = 0;
 	std::unique_ptr<FakeChannel> wire;
@@ -254,6 +256,8 @@ class FakeNetvsp final : public vmbus::Device {
 	void handle_nvsp(const Packet& p)
 	{
 		const uint32_t type = get32(p.payload, 0);
+		if (type == 107)
+			return handle_rndis_in_section(p);
 		log.push_back("nvsp " + std::to_string(type));
 		nvsp.push_back(p.payload);
 		/* Only what has an answer asks for one. */
@@ -270,7 +274,18 @@ class FakeNetvsp final : public vmbus::Device {
 		if (!on_nvsp || !on_nvsp(*this, p.payload, p.id))
 			answer_nvsp(p.payload, p.id);
 	}
-	void handle_rndis(const Packet& p)
+	void handle_rndis_in_section(const Packet& p)
+	{
+		EXPECT_EQ(get32(p.payload, 4), 1u);
+		EXPECT_EQ(p.flags, 1);
+		const uint32_t section = get32(p.payload, 8), length = get32(p.payload, 12);
+		ASSERT_LE(length, send_section_size);
+		ASSERT_LT(section, kSendSize / send_section_size);
+		sections.push_back(section);
+		const uint8_t* begin = &send_memory_[section * send_section_size];
+		handle_rndis(p, Bytes(begin, begin + length));
+	}
+	void handle_rndis_at_address(const Packet& p)
 	{
 		EXPECT_EQ(get32(p.payload, 0), 107u);
 		EXPECT_EQ(get32(p.payload, 4), 1u);
@@ -284,8 +299,11 @@ class FakeNetvsp final : public vmbus::Device {
 		ASSERT_EQ(p.head.size(), 16 + 8 * pages);
 		for (uint64_t i = 0; i < pages; i++)
 			EXPECT_EQ(get64(p.head, 16 + 8 * i), get64(p.head, 16) + i);
-		const Bytes r(&control_.data[begin], &control_.data[begin + length]);
-		EXPECT_EQ(get32(r, 4), length);
+		handle_rndis(p, Bytes(&control_.data[begin], &control_.data[begin + length]));
+	}
+	void handle_rndis(const Packet& p, const Bytes& r)
+	{
+		EXPECT_EQ(get32(r, 4), r.size());
 		log.push_back("rndis " + std::to_string(get32(r, 0)));
 		rndis.push_back(r);
 		complete(p.id, nvsp_message({108, 1}));

@@ -55,6 +55,12 @@ TEST(Tx, AggregatesUpToTheSectionSize)
 	TxConfig c = config(2, 0, 100);
 	c.section_size = 1024;
 	TxFixture t(c);
+	/* Without another way no frame is longer than what fits with all that may go along. */
+	EXPECT_EQ(t.tx->max_frame(), 1024 - Tx::kMaxHeader);
+	EXPECT_EQ(Tx::longest_copy(1024, 64), 1024 - Tx::kMaxHeader);
+	EXPECT_EQ(Tx::longest_copy(1000, 64), 960 - Tx::kMaxHeader);
+	EXPECT_EQ(Tx::longest_copy(1024, 4096), 1024 - Tx::kMaxHeader);
+	EXPECT_EQ(Tx::longest_copy(64, 4), 0u);
 	EXPECT_TRUE(t.tx->can_copy(980));
 	EXPECT_FALSE(t.tx->can_copy(981));
 	t.tx->begin();

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "vmbus/channel.hpp"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 
 #include <memory>
 
@@ -44,6 +46,23 @@ TEST(Doorbell, FullEventfdDoesNotBlock)
 	ASSERT_EQ(::read(fd, &value, 8), 8);
 	EXPECT_EQ(value, 1u);
 	::close(fd);
+}
+
+TEST(Doorbell, MakesARequestOfTheDriver)
+{
+	int ends[2];
+	ASSERT_EQ(::pipe(ends), 0);
+	DescriptorSlot slot;
+	ASSERT_FALSE(slot.take(ends[1]));
+	/* A request that any descriptor knows, and whose value shows. */
+	Doorbell(slot.number(), Doorbell::Request{FIONBIO, 1}).ring();
+	EXPECT_NE(::fcntl(ends[1], F_GETFL) & O_NONBLOCK, 0);
+	Doorbell(slot.number(), Doorbell::Request{FIONBIO, 0}).ring();
+	EXPECT_EQ(::fcntl(ends[1], F_GETFL) & O_NONBLOCK, 0);
+	::close(ends[1]);
+	uint8_t byte;
+	EXPECT_EQ(::read(ends[0], &byte, 1), 0) << "and nothing was written";
+	::close(ends[0]);
 }
 
 TEST(Doorbell, MonitorIdIsABitOfAGroup)

@@ -135,13 +135,13 @@ class FakeOs : public uio::Os {
 		return ::munmap(address, size);
 	}
 
-	void* mremap(void* from, size_t size, void* to) override
+	int memory_file(size_t size) override
 	{
 		std::lock_guard lock(mutex_);
-		void* p = Os::mremap(from, size, to);
-		if (p != MAP_FAILED)
-			mapped_ -= size;
-		return p;
+		const int fd = Os::memory_file(size);
+		if (fd >= 0)
+			files_[fd] = "";
+		return fd;
 	}
 
 	bool exists(const std::string& path) override
