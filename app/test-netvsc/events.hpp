@@ -43,8 +43,8 @@ class Events {
 			events->resets++;
 		if (type == RTE_ETH_EVENT_INTR_LSC) {
 			rte_eth_link link{};
-			rte_eth_link_get_nowait(port, &link);
-			if (link.link_status == RTE_ETH_LINK_DOWN)
+			if (rte_eth_link_get_nowait(port, &link) == 0 &&
+			    link.link_status == RTE_ETH_LINK_DOWN)
 				events->link_downs++;
 			events->link_changes++;
 		}

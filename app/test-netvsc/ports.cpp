@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Ports, by nothing but ethdev's public interface. */
+#include <algorithm>
 #include <cstdlib>
-#include <filesystem>
 #include <thread>
 
+#include "os/test/descriptors.hpp"
 #include "support.hpp"
 
 namespace scenario {
@@ -11,21 +12,17 @@ namespace scenario {
 unsigned int open_descriptors()
 {
 	/* EAL's interrupt thread closes its epoll, and opens another, whenever it likes. */
-	unsigned int count = 0;
-	for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
-		std::error_code gone;
-		const auto target = std::filesystem::read_symlink(entry.path(), gone);
-		count += gone || target == "anon_inode:[eventpoll]" ? 0 : 1;
-	}
-	return count;
+	const auto all = os::test::descriptors();
+	return static_cast<unsigned int>(
+		all.size() -
+		static_cast<size_t>(std::count(all.begin(), all.end(), "anon_inode:[eventpoll]")));
 }
 
 std::string describe_descriptors()
 {
 	std::string text;
-	std::error_code gone;
-	for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd"))
-		text += std::filesystem::read_symlink(entry.path(), gone).string() + " ";
+	for (const std::string& what : os::test::descriptors())
+		text += what + " ";
 	return text;
 }
 

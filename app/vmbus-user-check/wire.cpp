@@ -169,7 +169,7 @@ void Wire::send_raw(const void* data, size_t size, std::initializer_list<int> fd
 		c->cmsg_len = CMSG_LEN(fds.size() * sizeof(int));
 		memcpy(CMSG_DATA(c), fds.begin(), fds.size() * sizeof(int));
 	}
-	if (sendmsg(socket_.fd(), &msg, MSG_NOSIGNAL) >= 0 || errno == EPIPE || errno == ECONNRESET)
+	if (sendmsg(socket_.fd(), &msg, MSG_NOSIGNAL | MSG_EOR) >= 0 || errno == EPIPE || errno == ECONNRESET)
 		return;
 	if (errno == EAGAIN)
 		throw Deviation{format("the host read no message for %d ms", timeout_ms_),

@@ -156,7 +156,8 @@ std::string Rig::configure_port(const Case& c, uint16_t port)
 	if (c.chained)
 		conf.rxmode.offloads |= RTE_ETH_RX_OFFLOAD_SCATTER;
 	rte_eth_dev_info info{};
-	rte_eth_dev_info_get(port, &info);
+	if (rte_eth_dev_info_get(port, &info) != 0)
+		return "the driver tells nothing of its port";
 	if ((conf.rxmode.offloads & ~info.rx_offload_capa) != 0 ||
 	    (conf.txmode.offloads & ~info.tx_offload_capa) != 0)
 		return "the driver has no such offload";

@@ -6,8 +6,10 @@
 #include <cstring>
 
 #include <fcntl.h>
-#include <sys/socket.h>
 #include <unistd.h>
+
+#include "os/descriptor.hpp"
+#include "os/socket.hpp"
 
 namespace netvsp {
 
@@ -20,18 +22,6 @@ constexpr size_t kMaxQueued = 4096;
 constexpr size_t kMaxGpadls = 4096;
 constexpr int kMaxFds = 8; /* what is beyond, the kernel closes */
 
-/* Anything else could block the host, or kill it (a pipe without a reader). */
-bool is_eventfd(int fd)
-{
-	char path[64], target[64];
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	ssize_t n = readlink(path, target, sizeof(target) - 1);
-	if (n <= 0)
-		return false;
-	target[n] = 0;
-	return strcmp(target, "anon_inode:[eventfd]") == 0;
-}
-
 bool set_nonblocking(int fd)
 {
 	int flags = fcntl(fd, F_GETFL);
@@ -43,11 +33,8 @@ bool set_nonblocking(int fd)
 Connection::Connection(int fd, Nics& nics, const Log& log)
 	: fd_(fd), nics_(nics), log_(log), buffer_(kMaxMessage)
 {
-	ucred peer{};
-	socklen_t length = sizeof(peer);
 	/* Addresses of this process are taken from nobody else. */
-	same_process_ = getsockopt(fd_, SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0 &&
-			peer.pid == getpid();
+	same_process_ = os::peer_is_this_process(fd_);
 	if (log_)
 		log_("guest connected");
 }
@@ -101,7 +88,7 @@ bool Connection::receive_one()
 	msg.msg_iovlen = 1;
 	msg.msg_control = control;
 	msg.msg_controllen = sizeof(control);
-	ssize_t n = recvmsg(fd_, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	ssize_t n = os::receive_message(fd_, msg, MSG_DONTWAIT);
 	if (n < 0) {
 		if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)
 			drop(std::string("receive: ") + strerror(errno));
@@ -192,7 +179,7 @@ void Connection::send(const void* message, uint32_t size)
 	if (!alive_)
 		return;
 	if (queue_.empty()) {
-		ssize_t n = ::send(fd_, message, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+		ssize_t n = os::send_message(fd_, message, size, MSG_DONTWAIT);
 		if (n == ssize_t(size))
 			return;
 		if (errno != EAGAIN && errno != EWOULDBLOCK)
@@ -208,7 +195,7 @@ void Connection::flush()
 {
 	while (alive_ && !queue_.empty()) {
 		auto& first = queue_.front();
-		ssize_t n = ::send(fd_, first.data(), first.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+		ssize_t n = os::send_message(fd_, first.data(), first.size(), MSG_DONTWAIT);
 		if (n < 0) {
 			if (errno != EAGAIN && errno != EWOULDBLOCK)
 				drop(std::string("send: ") + strerror(errno));
@@ -456,7 +443,7 @@ Status Connection::try_open(const OpenChannel& request, const Message& message)
 	if (message.fds.size() != 2)
 		return Status::kBadArgument;
 	for (int fd : message.fds)
-		if (!is_eventfd(fd) || !set_nonblocking(fd))
+		if (!os::is_eventfd(fd) || !set_nonblocking(fd))
 			return Status::kBadArgument;
 	Status status =
 		nic->open(*c, *ring, request.ring_offset_pages, message.fds[0], message.fds[1]);

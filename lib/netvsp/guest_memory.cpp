@@ -7,6 +7,8 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include "os/memory.hpp"
+
 namespace netvsp {
 
 using vmbus::user::Status;
@@ -43,9 +45,7 @@ uint8_t* GuestMemory::place(uint64_t gpa, uint64_t size, uint64_t offset, int fd
 {
 	constexpr int kProt = PROT_READ | PROT_WRITE;
 	if (!window_) {
-		void* at = mmap(nullptr, kWindow + kAlign, PROT_NONE,
-				MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-		if (at != MAP_FAILED) {
+		if (void* at = os::reserve_addresses(kWindow + kAlign)) {
 			auto start = reinterpret_cast<uintptr_t>(at);
 			uintptr_t aligned = (start + kAlign - 1) / kAlign * kAlign;
 			if (aligned > start)
@@ -67,8 +67,7 @@ uint8_t* GuestMemory::place(uint64_t gpa, uint64_t size, uint64_t offset, int fd
 			return static_cast<uint8_t*>(at);
 		}
 		/* A failed MAP_FIXED may have removed what was there: reserve it again. */
-		mmap(window_ + (gpa - window_gpa_), size, PROT_NONE,
-		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+		os::reserve_again(window_ + (gpa - window_gpa_), size);
 	}
 	in_window = false;
 	void* at = mmap(nullptr, size, kProt, MAP_SHARED, fd, off_t(offset));
@@ -122,8 +121,7 @@ void GuestMemory::unmap(const Region& region)
 	if (!region.mapped)
 		return;
 	if (region.in_window) /* give the memory back, keep the address reserved */
-		mmap(region.host, region.size, PROT_NONE,
-		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+		os::reserve_again(region.host, region.size);
 	else
 		munmap(region.host, region.size);
 }

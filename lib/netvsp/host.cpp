@@ -12,12 +12,12 @@
 
 #include <poll.h>
 #include <pthread.h>
-#include <sched.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "endpoints/switch.hpp"
+#include "os/thread.hpp"
 
 #include "connection.hpp"
 #include "listener.hpp"
@@ -454,18 +454,11 @@ void Host::start(const std::vector<int>& cpus)
 	impl_->thread = std::thread([this] { impl_->loop(); });
 	pthread_t handle = impl_->thread.native_handle();
 	pthread_setname_np(handle, "netvsp");
-	if (!cpus.empty()) {
-		cpu_set_t set;
-		CPU_ZERO(&set);
-		for (int cpu : cpus)
-			if (cpu >= 0 && cpu < CPU_SETSIZE)
-				CPU_SET(cpu, &set);
-		if (pthread_setaffinity_np(handle, sizeof(set), &set) != 0)
-			impl_->run([&] {
-				if (impl_->log)
-					impl_->log("cannot run on the CPUs asked for");
-			});
-	}
+	if (!cpus.empty() && !os::run_on(handle, cpus))
+		impl_->run([&] {
+			if (impl_->log)
+				impl_->log("cannot run on the CPUs asked for");
+		});
 }
 
 void Host::stop()

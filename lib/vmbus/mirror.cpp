@@ -3,7 +3,6 @@
 
 #include <poll.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -11,14 +10,9 @@
 #include <thread>
 
 #include "descriptor_table.hpp"
+#include "os/memory.hpp"
+#include "os/socket.hpp"
 #include "packet.hpp"
-
-#ifndef MAP_FIXED_NOREPLACE /* FreeBSD says it with two flags */
-#define MAP_FIXED_NOREPLACE (MAP_FIXED | MAP_EXCL)
-#endif
-#ifndef MAP_NORESERVE
-#define MAP_NORESERVE 0
-#endif
 
 namespace vmbus {
 
@@ -48,28 +42,6 @@ bool carries_descriptor(uint32_t kind)
 	return kind == kMap || kind == kDescriptor;
 }
 
-/* @return null: something else is there, or there is no such address */
-void* reserve_at(uintptr_t at, size_t size)
-{
-	void* wanted = reinterpret_cast<void*>(at);
-	const int fixed = at != 0 ? MAP_FIXED_NOREPLACE : 0;
-	void* got = ::mmap(wanted, size, PROT_NONE,
-			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | fixed, -1, 0);
-	if (got == MAP_FAILED)
-		return nullptr;
-	if (at == 0 || got == wanted)
-		return got;
-	::munmap(got, size); /* a kernel that takes the address for a hint only */
-	return nullptr;
-}
-
-/* Puts the reservation back where something was mapped. */
-void reserve_again(uintptr_t at, size_t size)
-{
-	::mmap(reinterpret_cast<void*>(at), size, PROT_NONE,
-	       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
-}
-
 } // namespace
 
 Mirror::~Mirror()
@@ -84,10 +56,13 @@ Error Mirror::reserve(uintptr_t hint, size_t size)
 {
 	static constexpr int kTries = 16;
 	void* got = nullptr;
-	for (int i = 0; i < kTries && hint != 0 && got == nullptr; i++)
-		got = reserve_at(hint + static_cast<size_t>(i) * size, size);
+	for (int i = 0; i < kTries && hint != 0 && got == nullptr; i++) {
+		void* at = reinterpret_cast<void*>(hint + static_cast<size_t>(i) * size);
+		if (os::reserve_addresses_at(at, size))
+			got = at;
+	}
 	if (got == nullptr)
-		got = reserve_at(0, size);
+		got = os::reserve_addresses(size);
 	if (got == nullptr)
 		return Error::system("mmap of addresses to share");
 	base_ = reinterpret_cast<uintptr_t>(got);
@@ -123,7 +98,7 @@ void Mirror::unmap(uint8_t* data, size_t size)
 {
 	std::lock_guard lock(mutex_);
 	auto at = reinterpret_cast<uintptr_t>(data);
-	reserve_again(at, size);
+	os::reserve_again(data, size);
 	mapped_.erase(at);
 	change_locked({kUnmap, 0, at, size, -1});
 	const auto next = free_.find(at + size);
@@ -240,7 +215,7 @@ bool Mirror::send_some(Peer& peer)
 		std::memcpy(CMSG_DATA(cmsg), fds, fd_count * sizeof(int));
 	}
 	/* A process that is gone is found when its answers are looked for. */
-	if (::sendmsg(peer.socket, &header, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+	if (os::send_message(peer.socket, header, MSG_DONTWAIT) < 0)
 		return false;
 	peer.changes.erase(peer.changes.begin(),
 			   peer.changes.begin() + static_cast<ptrdiff_t>(count));
@@ -252,7 +227,8 @@ bool Mirror::pump(Peer& peer)
 {
 	for (;;) {
 		uint64_t answer = 0;
-		const ssize_t n = ::recv(peer.socket, &answer, sizeof(answer), MSG_DONTWAIT);
+		const ssize_t n =
+			os::receive_message(peer.socket, &answer, sizeof(answer), MSG_DONTWAIT);
 		if (n == sizeof(answer)) {
 			peer.answered = std::max(peer.answered, std::min(answer, peer.sent));
 			continue;
@@ -362,7 +338,8 @@ Error MirrorClient::reserve(uintptr_t base, size_t size)
 {
 	if (base == base_ && size == size_)
 		return {}; /* joins again */
-	if (base_ != 0 || base == 0 || reserve_at(base, size) == nullptr) {
+	if (base_ != 0 || base == 0 ||
+	    !os::reserve_addresses_at(reinterpret_cast<void*>(base), size)) {
 		char text[128];
 		std::snprintf(text, sizeof(text),
 			      "this process has something else at the addresses from 0x%zx (%zu "
@@ -416,7 +393,7 @@ Error MirrorClient::take(const uint8_t* data, size_t size, const int* fds, size_
 				   0) == MAP_FAILED)
 				return Error::system("mmap of the primary's memory");
 		} else if (c.kind == kUnmap) {
-			reserve_again(c.address, c.size);
+			os::reserve_again(reinterpret_cast<void*>(c.address), c.size);
 		} else {
 			const int fresh = c.kind == kDescriptor ? ::dup(fds[used++]) : -1;
 			descriptor_table.set(c.slot, fresh);
@@ -445,7 +422,7 @@ Error MirrorClient::dispatch(const std::function<void()>& refresh)
 		header.msg_iovlen = 1;
 		header.msg_control = control;
 		header.msg_controllen = sizeof(control);
-		const ssize_t n = ::recvmsg(socket_, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+		const ssize_t n = os::receive_message(socket_, header, MSG_DONTWAIT);
 		if (n < 0 && (errno == EAGAIN || errno == EINTR))
 			return {};
 		if (n <= 0) {
@@ -474,7 +451,7 @@ Error MirrorClient::dispatch(const std::function<void()>& refresh)
 		}
 		/* Also where nothing is asked: the owner may have more, and had no room for it. */
 		[[maybe_unused]] const ssize_t sent =
-			::send(socket_, &sync, sizeof(sync), MSG_NOSIGNAL | MSG_DONTWAIT);
+			os::send_message(socket_, &sync, sizeof(sync), MSG_DONTWAIT);
 	}
 }
 

@@ -2,11 +2,12 @@
 #include "user_connection.hpp"
 
 #include <poll.h>
-#include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
+
+#include "os/socket.hpp"
 
 namespace vmbus::user {
 
@@ -82,7 +83,7 @@ Connection::~Connection()
 }
 
 Error Connection::connect(const std::string& path, Milliseconds timeout,
-			  std::shared_ptr<Connection>& out, Mirror* mirror)
+			  std::shared_ptr<Connection>& out, Mirror* mirror, bool by_address)
 {
 	sockaddr_un address{};
 	address.sun_family = AF_UNIX;
@@ -100,7 +101,7 @@ Error Connection::connect(const std::string& path, Milliseconds timeout,
 		::close(fd);
 		return error;
 	}
-	return adopt(fd, false, timeout, out, mirror);
+	return adopt(fd, by_address && os::peer_is_this_process(fd), timeout, out, mirror);
 }
 
 Error Connection::adopt(int fd, bool same_address_space, Milliseconds timeout,
@@ -166,7 +167,7 @@ Error Connection::send(const void* data, size_t size, const int* fds, int fd_cou
 		std::memcpy(CMSG_DATA(cmsg), fds, static_cast<size_t>(fd_count) * sizeof(int));
 	}
 	const Deadline deadline = std::chrono::steady_clock::now() + timeout_;
-	while (::sendmsg(fd_, &header, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
+	while (os::send_message(fd_, header, MSG_DONTWAIT) < 0) {
 		if (errno == EINTR)
 			continue;
 		if (errno != EAGAIN)
@@ -185,7 +186,7 @@ bool Connection::receive_locked()
 	if (disconnected())
 		return false;
 	alignas(8) uint8_t buffer[1024]; /* no message to a guest is longer than an offer */
-	const ssize_t n = ::recv(fd_, buffer, sizeof(buffer), MSG_DONTWAIT | MSG_TRUNC);
+	const ssize_t n = os::receive_message(fd_, buffer, sizeof(buffer), MSG_DONTWAIT);
 	if (n < 0) {
 		if (errno != EAGAIN && errno != EINTR)
 			disconnect_locked();

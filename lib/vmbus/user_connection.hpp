@@ -36,10 +36,12 @@ class Connection {
 	 * Connects to the host's socket, agrees on a version and asks for the offers; the first of
 	 * them are waiting in take_events() on return.
 	 * @param same_address_space the host lives in this process: memory is passed by address
+	 * @param by_address such a host may listen at `path`, too
 	 * @param mirror has other processes share what is shared with the host; outlives it all
 	 */
 	static Error connect(const std::string& path, Milliseconds timeout,
-			     std::shared_ptr<Connection>& out, Mirror* mirror = nullptr);
+			     std::shared_ptr<Connection>& out, Mirror* mirror = nullptr,
+			     bool by_address = false);
 	static Error adopt(int fd, bool same_address_space, Milliseconds timeout,
 			   std::shared_ptr<Connection>& out, Mirror* mirror = nullptr);
 	~Connection();

@@ -15,6 +15,7 @@
 
 #include "link.hpp"
 #include "log.hpp"
+#include "memory_table.hpp"
 #include "netvsp/host.hpp"
 #include "processes.hpp"
 #include "vmbus/guid.hpp"
@@ -237,7 +238,7 @@ Error probe_socket(Emulated& emulated, const Arguments& args)
 {
 	std::shared_ptr<user::Connection> connection;
 	if (Error error = user::Connection::connect(args.socket, Milliseconds(args.timeout_ms),
-						    connection, &mirror()))
+						    connection, &mirror(), !memory_has_files()))
 		return error;
 	if (Error error = Link::create(std::move(connection), !args.copies_only, emulated.link))
 		return error;

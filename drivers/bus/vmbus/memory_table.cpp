@@ -21,10 +21,25 @@ static Error share(user::Connection& connection, const rte_memseg_list* list,
 		if (fd < 0 || rte_memseg_get_fd_offset_thread_unsafe(segment, &offset) < 0)
 			return {ENOTSUP,
 				"DPDK's memory has no file descriptor that the host could "
-				"map: do not use --legacy-mem or --single-file-segments with "
-				"--in-memory on this kernel"};
+				"map: on Linux do not use --legacy-mem or "
+				"--single-file-segments with --in-memory; on FreeBSD it never "
+				"has, and the host must be in this process (endpoint=)"};
 	}
 	return connection.add_memory(segment->iova, segment->addr, length, fd, offset);
+}
+
+bool memory_has_files()
+{
+	bool has = false;
+	rte_memseg_walk(
+		[](const rte_memseg_list* list, const rte_memseg* segment, void* arg) {
+			if (list->external != 0)
+				return 0;
+			*static_cast<bool*>(arg) = rte_memseg_get_fd_thread_unsafe(segment) >= 0;
+			return 1;
+		},
+		&has);
+	return has;
 }
 
 Error share_memory(user::Connection& connection)

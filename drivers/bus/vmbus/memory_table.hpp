@@ -6,6 +6,9 @@
 
 namespace vmbus::bus {
 
+/** Whether DPDK's memory is in files, as it is on Linux: other processes may be given them. */
+bool memory_has_files();
+
 /**
  * Guest-physical addresses are IOVAs: what a descriptor of a device would hold.
  * @return an error if the host does not take a region, or memory cannot be shared

@@ -34,6 +34,8 @@ Error open_interrupts(Port& port)
 	}
 	rte_intr_nb_efd_set(port.interrupts, count);
 	rte_intr_max_intr_set(port.interrupts, count + 1);
+	if (rte_intr_dp_is_en(port.interrupts) == 0)
+		return {ENOTSUP, "EAL has no receive interrupts on this system"};
 	return {};
 }
 

@@ -6,9 +6,8 @@
 #include <algorithm>
 #include <charconv>
 
-#include <numaif.h>
-
 #include "netvsc.hpp"
+#include "os/numa.hpp"
 
 namespace netvsc {
 
@@ -34,9 +33,8 @@ void add(rte_tel_data* d, const char* name, const std::string& value)
 /* NUMA node of the page at this address, where the kernel tells. */
 void add_node(rte_tel_data* d, const char* name, const void* address)
 {
-	int node = -1;
-	if (::get_mempolicy(&node, nullptr, 0, const_cast<void*>(address),
-			    MPOL_F_NODE | MPOL_F_ADDR) == 0)
+	const int node = os::numa_node_of(address);
+	if (node >= 0)
 		rte_tel_data_add_dict_int(d, name, node);
 }
 

@@ -203,7 +203,7 @@ TEST_F(ConnectionTest, GuestThatNeverReadsIsDropped)
 	guest->hello();
 	for (int i = 0; i < 20000 && host.guest_connected(); i++) {
 		vu::MemRemove m{{vu::Type::kMemRemove, sizeof(m)}, 0x1000, 0x1000};
-		if (send(guest->fd, &m, sizeof(m), MSG_DONTWAIT | MSG_NOSIGNAL) < 0 &&
+		if (os::send_message(guest->fd, &m, sizeof(m), MSG_DONTWAIT) < 0 &&
 		    errno != EAGAIN)
 			break;
 		host.poll();

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "netvsp/host.hpp"
+#include "os/socket.hpp"
 #include "vmbus/user_proto.hpp"
 
 #include "guest_channel.hpp"
@@ -91,7 +92,7 @@ class GuestControl {
 			c->cmsg_len = CMSG_LEN(fds.size() * sizeof(int));
 			memcpy(CMSG_DATA(c), fds.data(), fds.size() * sizeof(int));
 		}
-		ASSERT_EQ(ssize_t(size), sendmsg(fd, &msg, MSG_NOSIGNAL));
+		ASSERT_EQ(ssize_t(size), os::send_message(fd, msg, 0));
 	}
 	template <class T> void request(vu::Type type, T message, const std::vector<int>& fds = {})
 	{

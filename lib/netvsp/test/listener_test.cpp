@@ -177,7 +177,7 @@ TEST_F(ListenerTest, FullBacklogIsNotStale)
 			break;
 		ASSERT_LT(fds.size(), 100u);
 	}
-	ASSERT_EQ(EAGAIN, errno);
+	ASSERT_TRUE(errno == EAGAIN || errno == ECONNREFUSED) << strerror(errno);
 	Listener other;
 	EXPECT_FALSE(other.open(path, error));
 	EXPECT_TRUE(exists());

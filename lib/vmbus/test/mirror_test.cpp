@@ -12,7 +12,8 @@
 
 #include <thread>
 
-#include "descriptors.hpp"
+#include "os/socket.hpp"
+#include "os/test/descriptors.hpp"
 #include "vmbus/descriptor_table.hpp"
 #include "vmbus/shared_memory.hpp"
 
@@ -20,6 +21,7 @@ namespace vmbus::test {
 namespace {
 
 using namespace std::chrono_literals;
+using os::test::open_descriptors;
 
 constexpr size_t kSize = 1 << 20;
 #ifdef __SANITIZE_ADDRESS__
@@ -279,7 +281,8 @@ TEST(MirrorClient, NonsenseIsRefused)
 		MirrorClient client;
 		ASSERT_FALSE(client.reserve(kHint, kSize));
 		client.connect(ends[0]);
-		ASSERT_EQ(::send(ends[1], &m, sizeof(m), 0), static_cast<ssize_t>(sizeof(m)));
+		ASSERT_EQ(os::send_message(ends[1], &m, sizeof(m), 0),
+			  static_cast<ssize_t>(sizeof(m)));
 		bool refreshed = false;
 		EXPECT_EQ(client.dispatch([&] { refreshed = true; }).code, EPROTO)
 			<< m.change.kind << " " << m.change.address << " " << m.change.size;

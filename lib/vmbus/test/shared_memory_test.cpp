@@ -6,10 +6,12 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-#include "descriptors.hpp"
+#include "os/test/descriptors.hpp"
 
 namespace vmbus::test {
 namespace {
+
+using os::test::open_descriptors;
 
 TEST(SharedMemory, SizeIsRoundedUpToPages)
 {

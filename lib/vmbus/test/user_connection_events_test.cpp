@@ -4,7 +4,7 @@
 
 #include <stdexcept>
 
-#include "descriptors.hpp"
+#include "os/test/descriptors.hpp"
 #include "user_host.hpp"
 #include "vmbus/user_connection.hpp"
 
@@ -12,6 +12,7 @@ namespace vmbus::test {
 namespace {
 
 using namespace std::chrono_literals;
+using os::test::open_descriptors;
 using user::Connection;
 using user::Event;
 using Request = UserHost::Request;
@@ -150,7 +151,7 @@ TEST(UserConnectionEvents, HostThatDiesDuringARequestIsNotWaitedFor)
 {
 	Connected t([](UserHost& h, const Request& r) {
 		if (r.type == kMsgGpadl)
-			h.send(Bytes()); /* an empty datagram counts as the end */
+			h.hang_up();
 		return r.type == kMsgGpadl;
 	});
 	const auto began = std::chrono::steady_clock::now();
@@ -160,6 +161,17 @@ TEST(UserConnectionEvents, HostThatDiesDuringARequestIsNotWaitedFor)
 	EXPECT_EQ(t.c->create_gpadl(1, 1 << 20, 4096, gpadl).code, ENOTCONN);
 	EXPECT_LT(std::chrono::steady_clock::now() - began, kTimeout / 2);
 	EXPECT_EQ(calls, 1);
+}
+
+TEST(UserConnectionEvents, EmptyDatagramCountsAsTheEnd)
+{
+	Connected t;
+	t.host.send(Bytes());
+	pollfd p{t.c->fd(), POLLIN, 0};
+	if (::poll(&p, 1, 0) == 0)
+		GTEST_SKIP() << "this system's sockets have none";
+	t.c->dispatch();
+	EXPECT_TRUE(t.c->disconnected());
 }
 
 std::vector<Bytes> malformed()

@@ -5,15 +5,18 @@
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 
-#include "descriptors.hpp"
+#include "os/test/descriptors.hpp"
 #include "user_host.hpp"
 
 namespace vmbus::test {
 namespace {
 
 using namespace std::chrono_literals;
+using os::test::open_descriptors;
 using user::Connection;
 using user::Event;
 using Request = UserHost::Request;
@@ -340,6 +343,33 @@ TEST(UserConnection, UnloadIsSaidAndAwaitedInTheSameAddressSpace)
 		EXPECT_TRUE(!same || answered);
 		EXPECT_TRUE(host.saw(kMsgUnload));
 		EXPECT_TRUE(host.saw_end());
+	}
+}
+
+/* Where memory has no descriptors, a host may be reached by its path all the same. */
+TEST(UserConnection, HostOfThisProcessIsToldAddressesIfItMayBe)
+{
+	for (const bool by_address : {false, true}) {
+		sockaddr_un address{};
+		address.sun_family = AF_UNIX;
+		std::snprintf(address.sun_path, sizeof(address.sun_path), "/tmp/vmbus-test-%d",
+			      static_cast<int>(::getpid()));
+		const int listener = ::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+		ASSERT_EQ(::bind(listener, reinterpret_cast<sockaddr*>(&address), sizeof(address)),
+			  0);
+		ASSERT_EQ(::listen(listener, 1), 0);
+		std::shared_ptr<Connection> c;
+		std::thread guest([&] {
+			EXPECT_FALSE(Connection::connect(address.sun_path, kTimeout, c, nullptr,
+							 by_address));
+		});
+		UserHost host(::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC));
+		guest.join();
+		ASSERT_NE(c, nullptr);
+		EXPECT_EQ(c->same_address_space(), by_address);
+		c.reset();
+		::close(listener);
+		::unlink(address.sun_path);
 	}
 }
 

@@ -5,13 +5,14 @@
 
 #include <stdexcept>
 
-#include "descriptors.hpp"
+#include "os/test/descriptors.hpp"
 #include "user_host.hpp"
 
 namespace vmbus::test {
 namespace {
 
 using namespace std::chrono_literals;
+using os::test::open_descriptors;
 using user::BufferSizes;
 using user::Connection;
 using user::Event;

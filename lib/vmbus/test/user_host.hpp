@@ -7,7 +7,6 @@
 #pragma once
 
 #include <gtest/gtest.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -20,6 +19,7 @@
 #include <thread>
 
 #include "fake_host.hpp"
+#include "os/socket.hpp"
 
 namespace vmbus::test {
 
@@ -105,11 +105,18 @@ class UserHost {
 		guest_ = ends[1];
 		thread_ = std::thread([this] { run(); });
 	}
+	/** Of a guest that has connected. */
+	explicit UserHost(int fd) : fd_(fd)
+	{
+		thread_ = std::thread([this] { run(); });
+	}
 	~UserHost() { stop(); }
+	/** Also on the host's own thread. */
+	void hang_up() { ::shutdown(fd_, SHUT_RDWR); }
 	/** The host is gone. */
 	void stop()
 	{
-		::shutdown(fd_, SHUT_RDWR);
+		hang_up();
 		if (!thread_.joinable())
 			return;
 		thread_.join();
@@ -122,14 +129,14 @@ class UserHost {
 	int guest_fd() const { return guest_; }
 	void send(const Bytes& b)
 	{
-		const ssize_t n = ::send(fd_, b.data(), b.size(), MSG_NOSIGNAL);
+		const ssize_t n = os::send_message(fd_, b.data(), b.size(), 0);
 		/* A guest that leaves does not wait for the answer to its UNLOAD. */
 		EXPECT_TRUE(n == static_cast<ssize_t>(b.size()) || (n < 0 && errno == EPIPE));
 	}
 	/** Sends whatever the other side does; @return false: it is gone, or does not read */
 	bool try_send(const Bytes& b)
 	{
-		return ::send(fd_, b.data(), b.size(), MSG_NOSIGNAL | MSG_DONTWAIT) ==
+		return os::send_message(fd_, b.data(), b.size(), MSG_DONTWAIT) ==
 		       static_cast<ssize_t>(b.size());
 	}
 	bool send_with_descriptor(const Bytes& b, int fd)
@@ -146,7 +153,7 @@ class UserHost {
 		c->cmsg_type = SCM_RIGHTS;
 		c->cmsg_len = CMSG_LEN(sizeof(int));
 		std::memcpy(CMSG_DATA(c), &fd, sizeof(fd));
-		return ::sendmsg(fd_, &header, MSG_NOSIGNAL) == static_cast<ssize_t>(b.size());
+		return os::send_message(fd_, header, 0) == static_cast<ssize_t>(b.size());
 	}
 
 	/* What the guest has at the host right now. */
