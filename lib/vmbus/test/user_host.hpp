@@ -49,11 +49,14 @@ enum : uint32_t {
 /** A message of this type with u32 fields from offset 8 on. */
 inline Bytes message(uint32_t type, std::initializer_list<uint32_t> fields = {})
 {
-	Bytes b;
+	Bytes b(8 + 4 * fields.size());
 	put32(b, 0, type);
-	put32(b, 4, static_cast<uint32_t>(8 + 4 * fields.size()));
-	for (const uint32_t f : fields)
-		put32(b, b.size(), f);
+	put32(b, 4, static_cast<uint32_t>(b.size()));
+	size_t at = 8;
+	for (const uint32_t f : fields) {
+		put32(b, at, f);
+		at += 4;
+	}
 	return b;
 }
 
