@@ -10,7 +10,7 @@ check "the NIC has buffers" sh -c '[ $(sysctl -n dev.hv_uio.0.recv_buf.size) -gt
 check "it can be opened and mapped" "$T"/bin/fuzz $NODE cycles 1
 check "it can be given back" devctl set driver -f hv_uio0 hn
 check "the node goes with it" within 5 not_there $NODE
-check "and taken again" devctl set driver hn0 hv_uio
+check "and taken again" devctl set driver -f hn0 hv_uio
 within 5 there $NODE
 host_stop
 check "the node goes with the host" not_there $NODE

@@ -43,7 +43,7 @@ host_start() {
 	within 10 there $TMP/socket || { fail "host" "$(tail -1 $TMP/host.log)"; return 1; }
 	"$T"/bin/bridge $TMP/socket >$TMP/bridge.log 2>&1 & BRIDGE=$!
 	within 15 sysctl -n dev.hn.0.%desc || { fail "host" "no NIC: $(tail -1 $TMP/bridge.log)"; return 1; }
-	devctl set driver hn0 hv_uio >$TMP/devctl.log 2>&1 || { fail "devctl" "$(tail -1 $TMP/devctl.log)"; return 1; }
+	devctl set driver -f hn0 hv_uio >$TMP/devctl.log 2>&1 || { fail "devctl" "$(tail -1 $TMP/devctl.log)"; return 1; }
 	within 10 there $NODE || { fail "host" "no $NODE"; return 1; }
 }
 
