@@ -118,7 +118,7 @@ map_all(int fd, bool keep)
 static void
 fuzz_map(int fd, const struct hv_uio_info *info)
 {
-	uint64_t offset, size;
+	uint64_t offset, size, within;
 	uint32_t map, relid;
 	void *at;
 	int prot;
@@ -138,10 +138,14 @@ fuzz_map(int fd, const struct hv_uio_info *info)
 	    fd, offset);
 	if (at == MAP_FAILED)
 		return;
+	/* mmap(2) itself makes whole pages of them. */
+	within = offset % HV_UIO_PAGE_SIZE;
+	offset -= within;
+	size += within;
+	at = (char *)at - within;
 	map = offset / HV_UIO_PAGE_SIZE & 0xff;
-	if (offset % HV_UIO_PAGE_SIZE != 0 || map >= HV_UIO_MAPS ||
-	    (size + HV_UIO_PAGE_SIZE - 1) / HV_UIO_PAGE_SIZE *
-	    HV_UIO_PAGE_SIZE > info->region[map].size ||
+	if (map >= HV_UIO_MAPS || (size + HV_UIO_PAGE_SIZE - 1) /
+	    HV_UIO_PAGE_SIZE * HV_UIO_PAGE_SIZE > info->region[map].size ||
 	    (prot & PROT_EXEC) != 0)
 		errx(1, "mmap gave %ju bytes at 0x%jx, protection %d",
 		    (uintmax_t)size, (uintmax_t)offset, prot);
