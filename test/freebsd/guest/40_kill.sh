@@ -9,7 +9,7 @@ for round in 1 2 3; do
 	pmd_start --rxq=4 --txq=4 --forward-mode=io || exit 1
 	pmd start
 	seen=$(counter verified)
-	within 20 more_than verified $((seen + 1000))
+	within 20 more_than verified $((seen + FRAMES))
 	kill -9 $PMD
 	exec 3>&-
 	wait $PMD 2>/dev/null

@@ -21,9 +21,12 @@ refuse() {
 	if "$@" >$TMP/check.log 2>&1; then fail "$name" "it succeeded"; else pass "$name"; fi
 }
 
-# within SECONDS COMMAND...: until it succeeds
+# How many frames show that something works: an emulated processor is slow.
+FRAMES=2000
+
+# within SECONDS COMMAND...: until it succeeds; on a fast machine, that is
 within() {
-	left=$(($1 * 10)); shift
+	left=$(($1 * 40)); shift
 	until "$@" >/dev/null 2>&1; do
 		left=$((left - 1))
 		[ $left -gt 0 ] || return 1
@@ -57,11 +60,12 @@ host_stop() {
 
 # counter NAME: of the host's first NIC, now
 counter() {
+	reports=$(wc -l <$TMP/host.json)
 	kill -USR1 $HOST
-	lines=$(wc -l <$TMP/host.json)
-	sleep 0.5
+	within 5 reports_beyond $reports
 	tail -1 $TMP/host.json | sed "s/.*\"nics\":\[{[^}]*\"$1\":\([0-9]*\).*/\1/"
 }
+reports_beyond() { [ "$(wc -l <$TMP/host.json)" -gt "$1" ]; }
 more_than() { [ "$(counter "$1")" -gt "$2" ]; }
 
 # pmd_start ARGUMENT...: testpmd with a prompt
