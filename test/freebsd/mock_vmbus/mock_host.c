@@ -179,14 +179,14 @@ mock_host_gone(void *arg)
 	struct mock_softc *sc;
 
 	sc = arg;
-	mtx_lock(&sc->lock);
-	sc->host = false;
-	mtx_unlock(&sc->lock);
 	/*
 	 * A hypervisor does not die.  This one's helper, which has the memory
 	 * mapped, gets a moment to notice before the guest takes it back.
 	 */
 	pause("mockgo", hz / 2);
+	mtx_lock(&sc->lock);
+	sc->host = false;
+	mtx_unlock(&sc->lock);
 	mock_fail_all(sc);
 	mock_chan_rescind_all(sc);
 }
@@ -315,7 +315,7 @@ mock_host_detach(struct mock_softc *sc)
 	bool busy;
 
 	mtx_lock(&sc->lock);
-	busy = sc->host || sc->channels != 0;
+	busy = sc->host || sc->channels != 0 || sc->files != 0;
 	mtx_unlock(&sc->lock);
 	if (busy)
 		return (EBUSY);

@@ -70,8 +70,12 @@ mock_memory_stat(struct file *fp __unused, struct stat *st,
 static int
 mock_memory_close(struct file *fp, struct thread *td __unused)
 {
+	struct mock_softc *sc;
 
-	dev_rel(fp->f_data);
+	sc = fp->f_data;
+	mtx_lock(&sc->lock);
+	sc->files--;
+	mtx_unlock(&sc->lock);
 	return (0);
 }
 
@@ -89,13 +93,15 @@ mock_memory_fo_mmap(struct file *fp, vm_map_t map, vm_offset_t *addr,
     vm_size_t size, vm_prot_t prot, vm_prot_t maxprot, int flags,
     vm_ooffset_t offset, struct thread *td)
 {
+	struct mock_softc *sc;
 	vm_object_t object;
 	int error;
 
+	sc = fp->f_data;
 	if ((flags & MAP_SHARED) == 0)
 		return (EINVAL);
 	maxprot &= VM_PROT_READ | VM_PROT_WRITE;
-	object = vm_pager_allocate(OBJT_DEVICE, fp->f_data, size, prot, offset,
+	object = vm_pager_allocate(OBJT_DEVICE, sc->cdev, size, prot, offset,
 	    td->td_ucred);
 	if (object == NULL)
 		return (EINVAL);
@@ -134,8 +140,10 @@ mock_memory_get(struct mock_softc *sc, struct thread *td,
 	error = falloc(td, &fp, &fd, O_CLOEXEC);
 	if (error != 0)
 		return (error);
-	dev_ref(sc->cdev);
-	finit(fp, FREAD | FWRITE, DTYPE_DEV, sc->cdev, &mock_memory_ops);
+	mtx_lock(&sc->lock);
+	sc->files++;
+	mtx_unlock(&sc->lock);
+	finit(fp, FREAD | FWRITE, DTYPE_DEV, sc, &mock_memory_ops);
 	fdrop(fp, td);
 
 	memory->fd = fd;

@@ -60,6 +60,7 @@ struct mock_softc {
 	struct mtx		lock;		/* what follows, and the map */
 	bool			host;		/* there is one */
 	u_int			channels;	/* not freed yet */
+	u_int			files;		/* of the machine's memory */
 	uint32_t		last_request;
 	struct mock_queue	unread;
 	struct mock_queue	unanswered;
