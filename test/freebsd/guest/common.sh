@@ -72,7 +72,7 @@ more_than() { [ "$(counter "$1")" -gt "$2" ]; }
 pmd_start() {
 	rm -f $TMP/in
 	mkfifo $TMP/in
-	"$T"/bin/dpdk-testpmd -l 0-1 -d "$T"/lib/librte_net_netvsc.so --no-pci --no-telemetry -- -i \
+	dpdk-testpmd -l 0-1 -d "$T"/lib/librte_net_netvsc.so --no-pci --no-telemetry -- -i \
 		--port-topology=loop --total-num-mbufs=16384 "$@" <$TMP/in >$TMP/pmd.log 2>&1 & PMD=$!
 	exec 3>$TMP/in
 	within 60 grep -q 'testpmd> ' $TMP/pmd.log || { fail "testpmd" "$(tail -3 $TMP/pmd.log | tr '\n' ' ')"; return 1; }
