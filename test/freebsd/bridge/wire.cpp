@@ -31,8 +31,8 @@ Wire::Wire(const std::string& path)
 	fd_ = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 	if (fd_ < 0)
 		die("no socket");
-	for (int tries = 100; connect(fd_, reinterpret_cast<sockaddr*>(&address),
-				      sizeof(address)) != 0;) {
+	for (int tries = 100;
+	     connect(fd_, reinterpret_cast<sockaddr*>(&address), sizeof(address)) != 0;) {
 		if (--tries == 0)
 			die("nobody listens at " + path);
 		usleep(100000);
