@@ -3,28 +3,37 @@
 # Frames go through testpmd and come back to the host, which verifies them.
 . "$(dirname "$0")/common.sh"
 
-for queues in 1 4; do
-	host_start endpoint=generator:size=64:flows=64:window=512,queues=$queues || exit 1
-	pmd_start --rxq=$queues --txq=$queues --forward-mode=io || exit 1
+# traffic NAME QUEUES NIC: with a NIC of so many queues
+traffic() {
+	host_start "endpoint=generator:flows=64:window=512$3,queues=$2" || exit 1
+	pmd_start --rxq=$2 --txq=$2 --forward-mode=io || exit 1
 	pmd start
-	check "$queues queues: frames come back" within 20 more_than verified $FRAMES
-	check "$queues queues: all channels are open" [ "$(counter channels_open)" -eq $queues ]
+	check "$1: frames come back" within 20 more_than verified $FRAMES
+	check "$1: all channels are open" [ "$(counter channels_open)" -eq $2 ]
 	pmd stop
 	sleep 1
 	before=$(counter verified)
 	pmd start
-	check "$queues queues: after stop and start, too" within 20 more_than verified $((before + FRAMES))
+	check "$1: after stop and start, too" within 20 more_than verified $((before + FRAMES))
 	pmd "port stop 0"
 	pmd "port start 0"
-	pmd start
 	before=$(counter verified)
-	check "$queues queues: after the port was stopped" within 20 more_than verified $((before + FRAMES))
+	pmd start
+	check "$1: after the port was stopped" within 20 more_than verified $((before + FRAMES))
 	for what in corrupted foreign protocol_errors tx_errors; do
-		value=$(counter $what)
-		check "$queues queues: nothing is $what" [ "$value" -eq 0 ]
+		check "$1: $what: none" [ "$(counter $what)" -eq 0 ]
 	done
 	pmd_quit
-	check "$queues queues: testpmd ends well" [ $? -eq 0 ]
+	check "$1: testpmd ends well" [ $? -eq 0 ]
 	host_stop
-done
+}
+
+traffic "1 queue" 1 :size=64
+traffic "4 queues" 4 :size=1500
+traffic "a monitored NIC" 2 :size=600,monitor=1
+sysctl hw.hv_uio.map_pages=1 >/dev/null
+traffic "the bus's pages mapped" 2 :size=600,monitor=1
+sysctl hw.hv_uio.map_pages=0 >/dev/null
+EAL="--no-huge -m 256"
+traffic "without contigmem" 2 :size=1500
 exit $failed

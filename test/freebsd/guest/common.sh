@@ -68,11 +68,12 @@ counter() {
 reports_beyond() { [ "$(wc -l <$TMP/host.json)" -gt "$1" ]; }
 more_than() { [ "$(counter "$1")" -gt "$2" ]; }
 
-# pmd_start ARGUMENT...: testpmd with a prompt
+# pmd_start ARGUMENT...: testpmd with a prompt; $EAL has more for EAL
+EAL=
 pmd_start() {
 	rm -f $TMP/in
 	mkfifo $TMP/in
-	dpdk-testpmd -l 0-1 -d "$T"/lib/librte_net_netvsc.so --no-pci --no-telemetry -- -i \
+	dpdk-testpmd -l 0-1 -d "$T"/lib/librte_net_netvsc.so --no-pci --no-telemetry $EAL -- -i \
 		--port-topology=loop --total-num-mbufs=16384 "$@" <$TMP/in >$TMP/pmd.log 2>&1 & PMD=$!
 	exec 3>$TMP/in
 	within 60 grep -q 'testpmd> ' $TMP/pmd.log || { fail "testpmd" "$(tail -3 $TMP/pmd.log | tr '\n' ' ')"; return 1; }
