@@ -80,7 +80,7 @@ void expect_joined(const rte_mbuf* m, const std::vector<Frame>& frames, Kind k)
 	const auto* tcp = reinterpret_cast<const rte_tcp_hdr*>(&got[14 + l3_length(k)]);
 	EXPECT_EQ(rte_be_to_cpu_32(tcp->sent_seq), 5000u);
 	EXPECT_NE(tcp->tcp_flags & RTE_TCP_PSH_FLAG, 0);
-	EXPECT_EQ(m->packet_type & RTE_PTYPE_L4_MASK, RTE_PTYPE_L4_TCP);
+	EXPECT_EQ(m->packet_type & RTE_PTYPE_L4_MASK, uint32_t{RTE_PTYPE_L4_TCP});
 }
 
 } // namespace

@@ -254,7 +254,8 @@ TEST_F(Offloads, SctpChecksums)
 				EXPECT_EQ(m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK,
 					  right ? RTE_MBUF_F_RX_L4_CKSUM_GOOD
 						: RTE_MBUF_F_RX_L4_CKSUM_BAD);
-				EXPECT_EQ(m->packet_type & RTE_PTYPE_L4_MASK, RTE_PTYPE_L4_SCTP);
+				EXPECT_EQ(m->packet_type & RTE_PTYPE_L4_MASK,
+					  uint32_t{RTE_PTYPE_L4_SCTP});
 				rte_pktmbuf_free(m);
 			}
 		}
