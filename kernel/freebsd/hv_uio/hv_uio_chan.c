@@ -163,29 +163,33 @@ hv_uio_chan_open_sub(struct hv_uio_softc *sc, uint32_t index, uint32_t cpu)
 }
 
 /*
- * Every subchannel that was offered has to be closed, opened or not: only then
- * is it let go, and the host can take it back (which it does when the primary
- * channel is closed).  The host may offer more of them meanwhile.
+ * Every subchannel that was offered has to be closed once, opened or not: only
+ * then is it let go, and the host can take it back (which it does when the
+ * primary channel is closed).  The host may offer more of them meanwhile.
  */
 void
 hv_uio_chan_close_all(struct hv_uio_softc *sc)
 {
 	struct vmbus_channel *closed[HV_UIO_SUBCHANNELS], **list;
-	int count, i, j, ncl, waited;
+	int count, i, j, nclosed, waited;
 
-	ncl = 0;
+	nclosed = 0;
 	for (waited = 0; ; waited++) {
 		count = hv_uio_vmbus_subchans(sc->prichan);
+		if (count > HV_UIO_SUBCHANNELS)
+			count = HV_UIO_SUBCHANNELS;
 		list = count > 0 ? vmbus_subchan_get(sc->prichan, count) : NULL;
 		for (i = 0; i < count; i++) {
-			for (j = 0; j < ncl && closed[j] != list[i]; j++)
+			for (j = 0; j < nclosed && closed[j] != list[i]; j++)
 				;
-			if (j < ncl || ncl == HV_UIO_SUBCHANNELS)
-				continue;
-			closed[ncl++] = list[i];
-			hv_uio_chan_close(sc, hv_uio_chan_find(sc, list[i]),
-			    list[i]);
+			if (j == nclosed)
+				hv_uio_chan_close(sc, hv_uio_chan_find(sc,
+				    list[i]), list[i]);
 		}
+		/* What is gone from the list may come again, as another. */
+		nclosed = count;
+		for (i = 0; i < count; i++)
+			closed[i] = list[i];
 		if (list != NULL)
 			vmbus_subchan_rel(list, count);
 		if (sc->chans[0].chan != NULL)
