@@ -38,7 +38,7 @@ def _driver(system: System) -> Check:
     if _available(system, USER_DRIVER):
         return Check("driver", OK, f"{USER_DRIVER} is available, 'netvsc-bind bind' loads it")
     return Check("driver", ERROR, f"there is no {USER_DRIVER}.ko in {' or '.join(MODULES)}, and no release of FreeBSD has it",
-                 f"build {USER_DRIVER} for this kernel and put it into /boot/modules")
+                 f"make -C kernel/freebsd/{USER_DRIVER} SYSDIR=/usr/src/sys all install")
 
 
 def _contigmem(system: System) -> Check:

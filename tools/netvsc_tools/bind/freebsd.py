@@ -73,7 +73,7 @@ class FreeBsd:
 
     def _devices(self) -> dict[str, str]:
         """Names of the NICs ("hn0", "hv_uio0", "unknown") by GUID."""
-        pattern = rf"^\s*(\S+) pnpinfo classid={NETWORK_CLASS} deviceid=([0-9a-f-]+)"
+        pattern = rf"^\s*([^\s<]+)(?:<[^\n]*>)? pnpinfo classid={NETWORK_CLASS} deviceid=([0-9a-f-]+)"
         return {guid.lower(): name for name, guid in
                 re.findall(pattern, self.system.run("devinfo", "-v"), re.MULTILINE | re.IGNORECASE)}
 
