@@ -8,8 +8,8 @@ CLASS = "f8615163-df3e-46c5-913f-f2d2f965ed0e"
 COMMANDS = {
     "devinfo": rf"""
 echo "  vmbus0"
-while read -r name guid; do echo "      $name pnpinfo classid={CLASS} deviceid=$guid at "; done < "$FAKE/devices"
-echo "      storvsc0 pnpinfo classid=ba6163d9-04a1-4d29-b605-72e2ffb1dc7f deviceid=f8b3781a-1e82-4818-a1c3-63d806ec15bb at "
+while read -r name guid; do echo "      $name<Hyper-V Network Interface> pnpinfo classid={CLASS} deviceid=$guid at "; done < "$FAKE/devices"
+echo "      storvsc0<Hyper-V SCSI> pnpinfo classid=ba6163d9-04a1-4d29-b605-72e2ffb1dc7f deviceid=f8b3781a-1e82-4818-a1c3-63d806ec15bb at "
 """,
     "devctl": r"""
 echo "$@" >> "$FAKE/devctl.log"
