@@ -8,7 +8,7 @@ pass "a NIC is given to hv_uio"
 check "the node is root's alone" sh -c "stat -f %Su%Sp $NODE | grep -q 'rootcrw-------'"
 check "the NIC has buffers" sh -c '[ $(sysctl -n dev.hv_uio.0.recv_buf.size) -gt 1000000 ]'
 check "it can be opened and mapped" "$T"/bin/fuzz $NODE cycles 1
-check "it can be given back" devctl set driver -f hv_uio0 hn
+check "it can be given back" devctl clear driver -f hv_uio0
 check "the node goes with it" within 5 not_there $NODE
 check "and taken again" devctl set driver -f hn0 hv_uio
 within 5 there $NODE
