@@ -99,7 +99,7 @@ TEST_F(Networks, GeneratorVerifiesWhatComesBack)
 				EXPECT_TRUE(port.send(mbufs[i]));
 			return n == 0 && port.stats().opackets == 50000;
 		},
-		10000);
+		30000);
 	EXPECT_TRUE(all) << port.stats().opackets;
 	EXPECT_EQ(port.stop(), 0);
 	const netvsp::EndpointStats s = host.stats().endpoint;
