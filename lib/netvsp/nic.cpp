@@ -323,6 +323,27 @@ bool Nic::take_completions_behind(Channel& channel, const Packet& waiting)
 	return work;
 }
 
+/* Has the send section of the packet behind this one fetched: the guest's CPU has just filled it. */
+void Nic::prefetch_behind(Channel& channel, const Packet& packet)
+{
+	constexpr uint32_t kMost = 1024; /* bytes: what is behind comes by itself */
+	Packet next;
+	nvsp::Message message;
+	if (channel.in.peek(next, packet.length + vmbus::kFooterSize) != InRing::Peek::kPacket ||
+	    next.descriptor.type != uint16_t(vmbus::PacketType::kInband) ||
+	    next.data_length() < nvsp::message_size(version_))
+		return;
+	memcpy(&message, next.data(), 16);
+	if (message.type != nvsp::kSendRndisPacket ||
+	    message.rndis.section_index >= send_sections_)
+		return;
+	const uint8_t* section =
+		send_buffer_ + uint64_t(message.rndis.section_index) * settings_.section_size;
+	const uint32_t end = std::min({message.rndis.section_size, settings_.section_size, kMost});
+	for (uint32_t at = 0; at < end; at += 64)
+		__builtin_prefetch(section + at);
+}
+
 bool Nic::serve(Channel& channel)
 {
 	if (channel.out.blocked())
@@ -357,6 +378,7 @@ bool Nic::serve(Channel& channel)
 			memset(&message, 0, sizeof(message));
 			memcpy(&message, packet.data(), length);
 			if (length >= 16 && message.type == nvsp::kSendRndisPacket) {
+				prefetch_behind(channel, packet);
 				if (!handle_data(channel, packet, message))
 					return take_completions_behind(channel, packet) || work;
 			} else {

@@ -170,6 +170,7 @@ class Nic {
 	void violation(Channel& channel, const std::string& what);
 	void reset();
 	bool take_completions_behind(Channel& channel, const Packet& waiting);
+	void prefetch_behind(Channel& channel, const Packet& packet);
 	bool serve(Channel& channel);
 	void check_blocked(Channel& channel);
 	void finish(Channel& channel);

@@ -11,6 +11,7 @@ namespace netvsp {
 namespace {
 
 constexpr uint32_t kFramesPerPass = 4 * nvsp::kMaxFramesPerReceive;
+constexpr uint32_t kFramesAhead = 6; /* on their way into the cache */
 constexpr uint32_t kMostHeld = 64; /* frames of one channel that wait for the guest */
 /* How long the network waits for one of several channels. */
 constexpr uint64_t kPatienceNs = 250'000'000;
@@ -386,6 +387,7 @@ bool Nic::receive_pass()
 		return work;
 	const uint32_t capacity = mtu_ + kVlanTag; /* a VLAN tag is not part of the MTU */
 	for (uint32_t n = 0; n < kFramesPerPass; n++) {
+		receive_buffer_.prefetch(kFramesAhead, settings_.profile->frame_offset);
 		uint32_t index = receive_buffer_.take();
 		if (index == ReceiveBuffer::kNone) {
 			stats_.rx_no_buffer++;
