@@ -169,7 +169,7 @@ bool Nic::read_infos(const rndis::PacketMessage& m, uint32_t at, TxRequest& requ
 			return false;
 		if (info.type == rndis::kPpiChecksum || info.type == rndis::kPpiLso ||
 		    info.type == rndis::kPpiVlan) {
-			uint32_t value;
+			uint32_t value = 0;
 			if (info.size - info.offset < sizeof(value))
 				return false;
 			copy_from_pieces(info_at + info.offset, &value, sizeof(value));
