@@ -323,19 +323,20 @@ bool Nic::take_completions_behind(Channel& channel, const Packet& waiting)
 	return work;
 }
 
-/* Has the send section of the packet behind this one fetched: the guest's CPU has just filled it. */
+/* Has the send section of the packet behind this one fetched: the guest's CPU has just filled it.
+ */
 void Nic::prefetch_behind(Channel& channel, const Packet& packet)
 {
 	constexpr uint32_t kMost = 1024; /* bytes: what is behind comes by itself */
+	const uint32_t behind = packet.length + vmbus::kFooterSize;
 	Packet next;
 	nvsp::Message message;
-	if (channel.in.peek(next, packet.length + vmbus::kFooterSize) != InRing::Peek::kPacket ||
+	if (!channel.in.known(behind) || channel.in.peek(next, behind) != InRing::Peek::kPacket ||
 	    next.descriptor.type != uint16_t(vmbus::PacketType::kInband) ||
 	    next.data_length() < nvsp::message_size(version_))
 		return;
 	memcpy(&message, next.data(), 16);
-	if (message.type != nvsp::kSendRndisPacket ||
-	    message.rndis.section_index >= send_sections_)
+	if (message.type != nvsp::kSendRndisPacket || message.rndis.section_index >= send_sections_)
 		return;
 	const uint8_t* section =
 		send_buffer_ + uint64_t(message.rndis.section_index) * settings_.section_size;

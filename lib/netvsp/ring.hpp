@@ -89,6 +89,10 @@ class InRing {
 		return Peek::kPacket;
 	}
 
+	/** Whether peek() at this offset finds something without a new look at the guest's index,
+	 * which is to be looked at, and judged, only where nothing is left to consume. */
+	bool known(uint32_t offset) const { return unread() > offset; }
+
 	void consume(const Packet& packet)
 	{
 		const uint32_t length = packet.length + vmbus::kFooterSize;

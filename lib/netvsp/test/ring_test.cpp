@@ -212,6 +212,26 @@ TEST_F(InRingTest, PeeksBehindTheNextPacket)
 	EXPECT_EQ(0u, ring.ahead());
 }
 
+/* Who looks ahead for a hint must not see, and lose, an impossible index that comes meanwhile. */
+TEST_F(InRingTest, KnownIsWhatWasSeen)
+{
+	attach_at(0);
+	const uint32_t second = memory.packet(0, 1, text(16, 1));
+	const uint32_t end = memory.packet(second, 2, text(16, 2));
+	memory.control().in = end;
+	ASSERT_EQ(InRing::Peek::kPacket, ring.peek(p));
+	EXPECT_TRUE(ring.known(second));
+	EXPECT_FALSE(ring.known(end));
+	memory.control().in = kSize + 8;
+	EXPECT_FALSE(ring.known(end));
+	ring.consume(p);
+	ASSERT_EQ(InRing::Peek::kPacket, ring.peek(p));
+	EXPECT_EQ(2u, p.descriptor.transaction_id);
+	EXPECT_FALSE(ring.known(end - second));
+	ring.consume(p);
+	EXPECT_EQ(InRing::Peek::kBroken, ring.peek(p));
+}
+
 TEST_F(InRingTest, SignalsWhenTheRoomThatTheGuestWaitsForComes)
 {
 	attach_at(kSize - 1024);
