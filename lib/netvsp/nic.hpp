@@ -256,8 +256,9 @@ class Nic {
 	RxFrame inspect(uint32_t index, uint32_t length);
 	uint32_t range_length(const RxFrame& frame) const;
 	void write_headers(const RxFrame& frame);
+	void write_infos(uint8_t* at, const RxFrame& frame);
 	bool rsc_wanted(bool v6) const;
-	RxFrame coalesce(Channel& channel, const RxFrame& frame);
+	RxFrame coalesce(Channel& channel, RxFrame frame);
 	uint32_t share() const;
 	bool full(const Channel& channel) const;
 	bool stuck(const Channel& channel) const;
@@ -282,9 +283,9 @@ class Nic {
 	Offloads offered_;
 	bool link_up_;
 	bool endpoint_full_ = false;
-	uint64_t last_moved_ = 0; /* when the last pass ended that moved frames */
-	bool moving_ = false;	  /* that was the last pass of all */
-	uint32_t tx_count_ = 0; /* for the fault tx-fail */
+	uint64_t last_moved_ = 0;		    /* when the last pass ended that moved frames */
+	bool moving_ = false;			    /* that was the last pass of all */
+	uint32_t tx_count_ = 0;			    /* for the fault tx-fail */
 	std::unique_ptr<VfInterface> vf_interface_; /* if there is one for it */
 	bool vf_present_ = false;
 	uint32_t vf_serial_ = 0;

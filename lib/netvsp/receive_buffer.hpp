@@ -74,20 +74,6 @@ class ReceiveBuffer {
 		}
 		return index;
 	}
-	/**
-	 * Has the one that take() gives `n` calls from now fetched, of which `offset` bytes and a
-	 * frame's first ones will be written: the guest's CPU had it last.
-	 */
-	void prefetch(uint32_t n, uint32_t offset) const
-	{
-		uint32_t index = free_;
-		while (n-- != 0 && index != kNone)
-			index = next_[index];
-		if (index == kNone)
-			return;
-		for (uint32_t line = 0; line <= offset; line += 64)
-			prefetch_for_writing(at(index) + line);
-	}
 	/** Gives one back that was not sent. */
 	void give(uint32_t index)
 	{

@@ -11,7 +11,6 @@ namespace netvsp {
 namespace {
 
 constexpr uint32_t kFramesPerPass = 4 * nvsp::kMaxFramesPerReceive;
-constexpr uint32_t kFramesAhead = 6; /* on their way into the cache */
 constexpr uint32_t kMostHeld = 64; /* frames of one channel that wait for the guest */
 /* How long the network waits for one of several channels. */
 constexpr uint64_t kPatienceNs = 250'000'000;
@@ -19,6 +18,58 @@ constexpr uint64_t kPatienceNs = 250'000'000;
 struct WordInfo {
 	rndis::PacketInfo header;
 	uint32_t value;
+};
+
+/**
+ * Sub-allocations that are taken before they are needed, so that their lines are on their way into
+ * the cache: the guest's CPU had them last.
+ */
+class TakenAhead {
+      public:
+	/** @param offset of frames in a sub-allocation */
+	TakenAhead(ReceiveBuffer& buffer, uint32_t offset) : buffer_(buffer), offset_(offset)
+	{
+		for (; put_ < kAhead; put_++)
+			fetch();
+	}
+	~TakenAhead()
+	{
+		while (put_ != got_)
+			if (const uint32_t index = taken_[--put_ % kAhead];
+			    index != ReceiveBuffer::kNone)
+				buffer_.give(index);
+	}
+	TakenAhead(const TakenAhead&) = delete;
+	TakenAhead& operator=(const TakenAhead&) = delete;
+
+	/** @return ReceiveBuffer::kNone if the guest has them all */
+	uint32_t take()
+	{
+		const uint32_t index = taken_[got_++ % kAhead];
+		fetch();
+		put_++;
+		return index;
+	}
+
+      private:
+	static constexpr uint32_t kAhead = 8;
+
+	/* What will be written: the header, and the frame's first bytes. */
+	void fetch()
+	{
+		const uint32_t index = buffer_.take();
+		taken_[put_ % kAhead] = index;
+		if (index == ReceiveBuffer::kNone)
+			return;
+		prefetch_for_writing(buffer_.at(index));
+		prefetch_for_writing(buffer_.at(index) + offset_);
+	}
+
+	ReceiveBuffer& buffer_;
+	const uint32_t offset_;
+	uint32_t put_ = 0;
+	uint32_t got_ = 0;
+	std::array<uint32_t, kAhead> taken_;
 };
 
 constexpr uint32_t packet_space(uint32_t frames)
@@ -45,7 +96,7 @@ void Nic::handle_rx_completion(Channel& channel, const Packet& packet)
 			  "completion of " + std::to_string(id) + ", which is not outstanding");
 }
 
-bool Nic::passes_filter(const uint8_t* frame, uint32_t length) const
+inline bool Nic::passes_filter(const uint8_t* frame, uint32_t length) const
 {
 	if (filter_ & rndis::kFilterPromiscuous)
 		return true;
@@ -69,29 +120,32 @@ static uint32_t hash_kind(uint32_t type, bool udp_as_tcp)
 }
 
 /* Hosts say how long the message is, or just that it has the whole sub-allocation. */
-uint32_t Nic::range_length(const RxFrame& frame) const
+inline uint32_t Nic::range_length(const RxFrame& frame) const
 {
 	return settings_.profile->whole_suballocations ? receive_buffer_.suballocation_size()
 						       : frame.offset + frame.length;
 }
 
 /* Writes the RNDIS header and the infos of what lies in a sub-allocation. */
-void Nic::write_headers(const RxFrame& frame)
+inline void Nic::write_headers(const RxFrame& frame)
 {
 	uint8_t* at = receive_buffer_.at(frame.index);
-	rndis::PacketMessage header{};
-	header.hdr = {rndis::kPacket, range_length(frame)};
-	header.data_offset = frame.offset - rndis::kOffsetBase;
-	header.data_length = frame.length;
-	if (!frame.verified && !frame.tagged && !frame.part && frame.rss.type == 0) {
-		memcpy(at, &header, sizeof(header));
-		return;
-	}
+	const uint32_t start[4] = {rndis::kPacket, range_length(frame),
+				   frame.offset - rndis::kOffsetBase, frame.length};
+	static_assert(offsetof(rndis::PacketMessage, data_length) == 12);
+	memcpy(at, start, sizeof(start));
+	memset(at + sizeof(start), 0, sizeof(rndis::PacketMessage) - sizeof(start));
+	if (frame.verified || frame.tagged || frame.part || frame.rss.type != 0)
+		write_infos(at, frame);
+}
+
+void Nic::write_infos(uint8_t* at, const RxFrame& frame)
+{
+	uint32_t where[2] = {sizeof(rndis::PacketMessage) - rndis::kOffsetBase, 0};
 	auto add_info = [&](uint32_t type, uint32_t value) {
 		WordInfo info{{sizeof(info), type, sizeof(rndis::PacketInfo)}, value};
-		memcpy(at + sizeof(header) + header.ppi_length, &info, sizeof(info));
-		header.ppi_offset = sizeof(header) - rndis::kOffsetBase;
-		header.ppi_length += uint32_t(sizeof(info));
+		memcpy(at + sizeof(rndis::PacketMessage) + where[1], &info, sizeof(info));
+		where[1] += uint32_t(sizeof(info));
 	};
 	if (frame.verified)
 		add_info(rndis::kPpiChecksum, frame.checksum);
@@ -107,7 +161,8 @@ void Nic::write_headers(const RxFrame& frame)
 		memcpy(&id, &frame.id, sizeof(id));
 		add_info(rndis::kPpiPacketId, id);
 	}
-	memcpy(at, &header, sizeof(header));
+	if (where[1] != 0)
+		memcpy(at + offsetof(rndis::PacketMessage, ppi_offset), where, sizeof(where));
 }
 
 bool Nic::rsc_wanted(bool v6) const
@@ -122,7 +177,7 @@ bool Nic::rsc_wanted(bool v6) const
  * Makes the frame a part of the packet before it, if it can be. Its headers and those before it are
  * in the guest's memory, but the guest does not know yet.
  */
-RxFrame Nic::coalesce(Channel& channel, const RxFrame& frame)
+RxFrame Nic::coalesce(Channel& channel, RxFrame frame)
 {
 	if (channel.rx_count == 0)
 		channel.rsc.end();
@@ -183,8 +238,17 @@ uint32_t Nic::most_held() const
 	return std::clamp(share() / 4, 1u, kMostHeld);
 }
 
+inline void Nic::add_range(Channel& channel, const RxFrame& frame)
+{
+	write_headers(frame);
+	channel.rx_index[channel.rx_count] = frame.index;
+	channel.rx_range[channel.rx_count] = {range_length(frame),
+					      receive_buffer_.offset(frame.index)};
+	channel.rx_count++;
+}
+
 /* Puts headers before the frame and adds it to the channel's packet. @return false: no room */
-bool Nic::queue_frame(Channel& channel, const RxFrame& frame)
+[[gnu::always_inline]] inline bool Nic::queue_frame(Channel& channel, const RxFrame& frame)
 {
 	if (channel.rx_count == nvsp::kMaxFramesPerReceive)
 		flush_rx(channel);
@@ -204,15 +268,6 @@ bool Nic::queue_frame(Channel& channel, const RxFrame& frame)
 	else
 		add_range(channel, frame);
 	return true;
-}
-
-void Nic::add_range(Channel& channel, const RxFrame& frame)
-{
-	write_headers(frame);
-	channel.rx_index[channel.rx_count] = frame.index;
-	channel.rx_range[channel.rx_count] = {range_length(frame),
-					      receive_buffer_.offset(frame.index)};
-	channel.rx_count++;
 }
 
 void Nic::rx_faults(Channel& channel)
@@ -279,7 +334,7 @@ void Nic::flush_rx(Channel& channel)
 }
 
 /* Finds out what there is to tell of a frame that was put into a sub-allocation. */
-RxFrame Nic::inspect(uint32_t index, uint32_t length)
+inline RxFrame Nic::inspect(uint32_t index, uint32_t length)
 {
 	RxFrame frame;
 	frame.index = index;
@@ -333,7 +388,7 @@ bool Nic::network_waits() const
  * for ever if there are others: what is too much for a channel that is not served is dropped.
  * @return whether the guest has it
  */
-bool Nic::deliver(const RxFrame& frame)
+inline bool Nic::deliver(const RxFrame& frame)
 {
 	uint32_t number = frame.rss.channel;
 	/* What the table names may not be there (yet). */
@@ -386,9 +441,9 @@ bool Nic::receive_pass()
 	if (!endpoint_->connected())
 		return work;
 	const uint32_t capacity = mtu_ + kVlanTag; /* a VLAN tag is not part of the MTU */
+	TakenAhead ahead(receive_buffer_, settings_.profile->frame_offset);
 	for (uint32_t n = 0; n < kFramesPerPass; n++) {
-		receive_buffer_.prefetch(kFramesAhead, settings_.profile->frame_offset);
-		uint32_t index = receive_buffer_.take();
+		const uint32_t index = ahead.take();
 		if (index == ReceiveBuffer::kNone) {
 			stats_.rx_no_buffer++;
 			break;

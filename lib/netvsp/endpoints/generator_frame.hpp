@@ -78,36 +78,59 @@ struct Stamp {
 	}
 };
 
+/* Two words, in a register that any 64-bit CPU has. */
+typedef uint64_t Words __attribute__((vector_size(16)));
+
 inline void fill(uint8_t* to, uint32_t length, uint64_t word)
 {
-	while (length >= 32) {
-		const uint64_t words[4] = {word, word, word, word};
+	const Words words = {word, word};
 
-		memcpy(to, words, 32);
-		to += 32;
-		length -= 32;
+	for (; length >= 32; to += 32, length -= 32) {
+		store(to, words);
+		store(to + 16, words);
 	}
 	for (; length >= 8; to += 8, length -= 8)
 		store(to, word);
-	for (; length != 0; length--, word >>= 8)
-		*to++ = uint8_t(word);
+	if (length & 4) {
+		store(to, uint32_t(word));
+		to += 4;
+		word >>= 32;
+	}
+	if (length & 2) {
+		store(to, uint16_t(word));
+		to += 2;
+		word >>= 16;
+	}
+	if (length & 1)
+		*to = uint8_t(word);
 }
 
 inline bool is_filled(const uint8_t* from, uint32_t length, uint64_t word)
 {
-	uint64_t a = 0, b = 0, c = 0, d = 0;
+	const Words words = {word, word};
+	Words first = {}, second = {};
 
 	for (; length >= 32; from += 32, length -= 32) {
-		a |= load<uint64_t>(from) ^ word;
-		b |= load<uint64_t>(from + 8) ^ word;
-		c |= load<uint64_t>(from + 16) ^ word;
-		d |= load<uint64_t>(from + 24) ^ word;
+		first |= load<Words>(from) ^ words;
+		second |= load<Words>(from + 16) ^ words;
 	}
+	first |= second;
+	uint64_t wrong = first[0] | first[1];
 	for (; length >= 8; from += 8, length -= 8)
-		a |= load<uint64_t>(from) ^ word;
-	for (; length != 0; length--, word >>= 8)
-		a |= uint8_t(*from++ ^ uint8_t(word));
-	return (a | b | c | d) == 0;
+		wrong |= load<uint64_t>(from) ^ word;
+	if (length & 4) {
+		wrong |= load<uint32_t>(from) ^ uint32_t(word);
+		from += 4;
+		word >>= 32;
+	}
+	if (length & 2) {
+		wrong |= uint16_t(load<uint16_t>(from) ^ uint16_t(word));
+		from += 2;
+		word >>= 16;
+	}
+	if (length & 1)
+		wrong |= uint8_t(*from ^ uint8_t(word));
+	return wrong == 0;
 }
 
 /* The one's complement sum of 16-bit words does not care about their byte order, nor whether they
