@@ -48,28 +48,9 @@ Tx::Tx(vmbus::Channel& channel, vmbus::SpinLock& lock, const TxConfig& config,
 		free_direct_[free_direct_count_++] = config_.section_count + i;
 }
 
-void* Tx::finish(uint64_t entry)
+void* Tx::finish_direct(uint32_t slot)
 {
-	const bool failed = (entry & 1) != 0;
-	const uint64_t id = entry >> 1;
-	const uint32_t slot = id & 0xfffff;
-	if (slot >= slot_count_ || !slots_[slot].in_flight || slots_[slot].generation != (id >> 20))
-		[[unlikely]] {
-		stats_.bad_completions++;
-		return nullptr;
-	}
 	Slot& s = slots_[slot];
-	s.in_flight = false;
-	s.generation++;
-	if (failed) [[unlikely]] {
-		stats_.errors += s.frames;
-		stats_.frames -= s.frames;
-		stats_.bytes -= s.bytes;
-	}
-	if (slot < config_.section_count) {
-		free_sections_[free_sections_count_++] = slot;
-		return nullptr;
-	}
 	free_direct_[free_direct_count_++] = slot;
 	give_bounce(s);
 	return std::exchange(s.cookie, nullptr);

@@ -155,13 +155,13 @@ class Tx {
 		/* Messages start aligned, and padding belongs to the one before it:
 		 * [MS-RNDIS] 2.2.14 has it counted in the message's length. */
 		const uint32_t need = align(header + length);
-		if (need > open_left_ || open_frames_ == config_.max_frames) {
+		if (need > static_cast<size_t>(open_end_ - open_at_) ||
+		    open_frames_ == config_.max_frames) {
 			if (!next_section())
 				return nullptr;
 		}
 		uint8_t* at = open_at_;
 		open_at_ += need;
-		open_left_ -= need;
 		open_frames_++;
 		open_frame_bytes_ += length;
 		write_header(at, need, length, info);
@@ -265,7 +265,7 @@ class Tx {
 		open_ = free_sections_[--free_sections_count_];
 		open_at_ = config_.sections + static_cast<size_t>(config_.first_section + open_) *
 						      config_.section_size;
-		open_left_ = section_room_;
+		open_end_ = open_at_ + section_room_;
 		open_frames_ = open_frame_bytes_ = 0;
 		return true;
 	}
@@ -278,17 +278,18 @@ class Tx {
 		const uint64_t descriptor[2] = {section_descriptor_, id};
 		std::memcpy(p, descriptor, sizeof(descriptor));
 		/* Type, channel type, section, size; the rest of an NVSP message is zero. */
-		const uint32_t message[4] = {nvsp::kSendRndisPacket, nvsp::kChannelData,
-					     config_.first_section + open_,
-					     section_room_ - open_left_};
+		const uint32_t message[4] = {
+			nvsp::kSendRndisPacket, nvsp::kChannelData, config_.first_section + open_,
+			section_room_ - static_cast<uint32_t>(open_end_ - open_at_)};
 		std::memcpy(p + 16, message, sizeof(message));
 		zero_words(p + 32, section_packet_ - 32);
 		channel_->tx.end();
 		open_ = kNone;
-		open_left_ = 0;
+		open_end_ = open_at_;
 	}
 
 	void* finish(uint64_t entry);
+	void* finish_direct(uint32_t slot);
 	bool send_direct(uint32_t slot, uint8_t* header, uint64_t header_gpa, uint32_t first_range,
 			 const GpaPiece* pieces, uint32_t count, uint32_t length, void* cookie,
 			 const TxInfo* info);
@@ -306,9 +307,9 @@ class Tx {
 	uint32_t section_packet_ = 0; /* ring bytes of one, without the footer */
 	uint64_t section_descriptor_ = 0;
 
-	uint32_t open_ = kNone;	     /* the section that is being filled */
-	uint8_t* open_at_ = nullptr; /* where its next message begins */
-	uint32_t open_left_ = 0;     /* bytes from there on; 0 if none is open */
+	uint32_t open_ = kNone;	      /* the section that is being filled */
+	uint8_t* open_at_ = nullptr;  /* where its next message begins */
+	uint8_t* open_end_ = nullptr; /* of its room; the same if none is open */
 	uint32_t open_frames_ = 0;
 	uint32_t open_frame_bytes_ = 0;
 
@@ -324,5 +325,29 @@ class Tx {
 	TxStats stats_;
 	CompletionQueue completions_{0, nullptr};
 };
+
+inline void* Tx::finish(uint64_t entry)
+{
+	const bool failed = (entry & 1) != 0;
+	const uint64_t id = entry >> 1;
+	const uint32_t slot = id & 0xfffff;
+	if (slot >= slot_count_ || !slots_[slot].in_flight || slots_[slot].generation != (id >> 20))
+		[[unlikely]] {
+		stats_.bad_completions++;
+		return nullptr;
+	}
+	Slot& s = slots_[slot];
+	s.in_flight = false;
+	s.generation++;
+	if (failed) [[unlikely]] {
+		stats_.errors += s.frames;
+		stats_.frames -= s.frames;
+		stats_.bytes -= s.bytes;
+	}
+	if (slot >= config_.section_count)
+		return finish_direct(slot);
+	free_sections_[free_sections_count_++] = slot;
+	return nullptr;
+}
 
 } // namespace netvsc
