@@ -46,13 +46,16 @@ struct MemoryChannel {
 	template <class Complete> void host_completes(Complete&& complete)
 	{
 		const uint8_t* data = memory.data() + vmbus::kPageSize;
-		while (tx->out != tx->in) {
+		const auto wrapped = [](uint32_t at) { return at < kData ? at : at - kData; };
+		uint32_t out = tx->out;
+		while (out != tx->in) {
 			vmbus::PacketDescriptor d;
-			std::memcpy(&d, data + tx->out, 8);
-			std::memcpy(&d.transaction_id, data + (tx->out + 8) % kData, 8);
+			std::memcpy(&d, data + out, 8);
+			std::memcpy(&d.transaction_id, data + wrapped(out + 8), 8);
 			complete(d.transaction_id);
-			tx->out = (tx->out + d.length8 * 8u + vmbus::kFooterSize) % kData;
+			out = wrapped(out + d.length8 * 8u + vmbus::kFooterSize);
 		}
+		tx->out = out;
 	}
 	/** The host reads everything. */
 	void host_reads() { tx->out = tx->in; }

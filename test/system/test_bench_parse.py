@@ -96,7 +96,7 @@ class Micro(Plain):
     def test_siblings(self) -> None:
         names = ["thing/64", "thing_floor/64", "thing_plain/64", "thing_floor/128", "copy_floor/64", "write_floor/64"]
         for case, kind, other in (("thing/64", "floor", "thing_floor/64"), ("thing/64", "plain", "thing_plain/64"),
-                                  ("thing/256", "floor", ""), ("transmit/64", "floor", "copy_floor/64"),
+                                  ("thing/256", "floor", ""), ("copy_frame/64", "floor", "copy_floor/64"),
                                   ("receive/64", "plain", ""), ("write_ring/64", "floor", "write_floor/64"),
                                   ("read_ring/64", "floor", "")):
             self.assertEqual(micro.sibling(case, kind, names), other)

@@ -20,8 +20,8 @@ QUICK = ("rxonly/64", "txonly/64", "io/64")
 REFERENCE = "c"
 BURST = 32      # testpmd's
 # Frames on their way at a time, where they come back. DPDK's driver takes all that there are before it hands out the first:
-# with several times as many, it takes so long that the host sleeps meanwhile.
-WINDOW = 4 * BURST
+# with twice as many, it takes so long that the host sleeps meanwhile. With half as many, a host has none to make at times.
+WINDOW = 8 * BURST
 SETTLE = 0.3    # seconds between the first frame and the measurement
 
 

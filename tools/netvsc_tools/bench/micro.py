@@ -15,7 +15,7 @@ from .instrument import FAILED, LOGS, OK, Outcome, WrongUsage, chosen, report
 
 ABOUT = "time per item of rings and pipelines, beside the bare copy of the same bytes"
 TARGETS = ("micro",)
-FLOORS = {"transmit": "copy", "receive": "copy", "copy_frame": "copy", "write_ring": "write"}  # whose floor has another name
+FLOORS = {"copy_frame": "copy", "write_ring": "write"}  # whose floor has another name
 KINDS = ("floor", "plain")
 UNITS = {"ns": 1, "us": 1e3, "ms": 1e6}
 

@@ -21,6 +21,7 @@ from .surroundings import plugin_of
 
 # What DPDK's driver is best off with: later kernels leave interrupts to it, and it never turns them off.
 KERNEL = "masks"
+FIRST_NIC = "4e565350-0000-4000-8000-000000000000"  # of tools/uio-host
 DESCRIPTORS = 1024  # of each queue, as is usual in measurements; drivers' defaults differ
 MEMORY = ["-m", "128"]  # of each of two testpmds: hugepages are made sure of for one with more
 
@@ -34,6 +35,7 @@ class Subject:
     ours: bool = True
     emulated: bool = True   #: the host is this project's
     counts_missed: bool = False     #: among its received frames are those that it threw away
+    args: str = ""          #: devargs
 
     def missing(self) -> str:
         """Empty, or why it cannot be measured here."""
@@ -42,6 +44,7 @@ class Subject:
 
 SUBJECTS = {subject.name: subject for subject in (
     Subject("ours", "this driver, on devices of tools/uio-host", uio=True),
+    Subject("ours-external", "the same, with rx_extmbuf_enable=1", uio=True, args="rx_extmbuf_enable=1"),
     Subject("c", "the driver that DPDK has, on the same devices", uio=True, ours=False, counts_missed=True),
     Subject("ours-vdev", "this driver, as a vdev"),
     Subject("virtio", "DPDK's virtio-user, opposite its vhost", ours=False, emulated=False))}
@@ -232,16 +235,17 @@ class NetvscRig(Rig):
         """nic: more arguments of the NIC; commands: for testpmd, before its port is started."""
         super().__init__(log, mode)
         self.daemon: Daemon | None = None
-        vdev, guest = f"netvsp0,endpoint={endpoint}{nic}", None
+        vdev, guest, eal = f"netvsp0,endpoint={endpoint}{nic}", None, []
         if subject.uio:
             guest = UioGuest(ours=subject.ours, kernel=KERNEL, nic="" if "monitor=" in nic else ",monitor=1")
+            eal = ["-a", f"{FIRST_NIC},{subject.args}"] if subject.args else []
         else:
             self.daemon = Daemon(log.with_suffix(".netvsp.log"), socket_path(), [f"endpoint={endpoint}{nic}"], "--json",
                                  f"--cpu={self.cpus[0]}")
             vdev = f"netvsp0,socket={self.daemon.socket}"
         app = [*arguments(mode, commands), *app]
         try:
-            self.testpmd = Testpmd(log, [vdev], app, guest=guest)
+            self.testpmd = Testpmd(log, [vdev], app, eal=eal, guest=guest)
             self.configure(commands)
             host = find_thread((self.daemon or self.testpmd).popen.pid, "^netvsp$")
             host.pin(self.cpus[0])
