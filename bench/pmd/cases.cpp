@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "cases.hpp"
 
+#include <rte_config.h>
+
 namespace bench {
 
 namespace {
@@ -90,13 +92,17 @@ Group queues(uint32_t count)
 				       .direction = direction,
 				       .size = 64,
 				       .queues = count,
+				       .rss = true,
 				       .each = kEach});
 	return group;
 }
 
+/* Without cases where DPDK was built for fewer. */
 Group ports(uint32_t count)
 {
 	Group group{"ports" + text(count), "", count, {}};
+	if (count > RTE_MAX_ETHPORTS)
+		return group;
 	group.cases.push_back({.name = "io/64/ports" + text(count),
 			       .direction = Direction::kIo,
 			       .size = 64,
@@ -109,8 +115,9 @@ Group ports(uint32_t count)
 
 const std::vector<Group>& groups()
 {
-	static const std::vector<Group> all = {copies(),   externals(), queues(1), queues(4),
-					       queues(16), ports(1),	ports(8),  ports(32)};
+	static const std::vector<Group> all = {copies(),  externals(), queues(1),
+					       queues(4), queues(16),  ports(1),
+					       ports(8),  ports(32),   ports(64)};
 	return all;
 }
 

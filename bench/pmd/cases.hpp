@@ -19,6 +19,7 @@ struct Case {
 	uint32_t size;	     /* of a frame without FCS, or kImix */
 	uint32_t burst = 32; /* mbufs per call */
 	uint32_t queues = 1;
+	bool rss = false; /* what many queues come with */
 	uint32_t ports = 1;
 	bool external = false; /* frames stay where they are: no copy either way */
 	Offload offload = Offload::kNone;

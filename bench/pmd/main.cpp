@@ -19,7 +19,7 @@ only in between. Under tools/uio-host the devices are those of uio_hv_generic, e
 
   --plugin FILE     the driver; without it the one that DPDK has loaded by itself
   --group NAME      which cases: copy (default), external, queues1, queues4, queues16,
-                    ports1, ports8, ports32
+                    ports1, ports8, ports32, ports64
   --case PATTERN    only those, e.g. 'rx/64*'; may be repeated
   --list            name the cases of the group and end
   --samples N       of each case (30)

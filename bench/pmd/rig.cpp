@@ -161,7 +161,7 @@ std::string Rig::configure_port(const Case& c, uint16_t port)
 	if ((conf.rxmode.offloads & ~info.rx_offload_capa) != 0 ||
 	    (conf.txmode.offloads & ~info.tx_offload_capa) != 0)
 		return "the driver has no such offload";
-	if (c.queues > 1) {
+	if (c.rss) {
 		conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
 		conf.rx_adv_conf.rss_conf.rss_hf = RTE_ETH_RSS_IPV4 & info.flow_type_rss_offloads;
 	}
@@ -190,7 +190,8 @@ std::string Rig::configure(const Case& c)
 	const std::string wanted = std::to_string(c.ports) + "," + std::to_string(c.queues) + "," +
 				   std::to_string(mtu_of(c)) + "," +
 				   std::to_string(static_cast<int>(c.offload)) +
-				   (c.chained ? ",scatter" : "") + (c.segments > 1 ? ",chain" : "");
+				   (c.rss ? ",rss" : "") + (c.chained ? ",scatter" : "") +
+				   (c.segments > 1 ? ",chain" : "");
 	if (wanted == configured_)
 		return {};
 	host_.start();

@@ -27,11 +27,7 @@ struct WordInfo {
 class TakenAhead {
       public:
 	/** @param offset of frames in a sub-allocation */
-	TakenAhead(ReceiveBuffer& buffer, uint32_t offset) : buffer_(buffer), offset_(offset)
-	{
-		for (; put_ < kAhead; put_++)
-			fetch();
-	}
+	TakenAhead(ReceiveBuffer& buffer, uint32_t offset) : buffer_(buffer), offset_(offset) {}
 	~TakenAhead()
 	{
 		while (put_ != got_)
@@ -45,10 +41,15 @@ class TakenAhead {
 	/** @return ReceiveBuffer::kNone if the guest has them all */
 	uint32_t take()
 	{
-		const uint32_t index = taken_[got_++ % kAhead];
-		fetch();
-		put_++;
-		return index;
+		if (got_ == put_)
+			fetch();
+		return taken_[got_++ % kAhead];
+	}
+	/** The last one was needed: more will be. */
+	void go_on()
+	{
+		for (uint32_t n = 0; n < 2 && put_ - got_ < kAhead; n++)
+			fetch();
 	}
 
       private:
@@ -58,7 +59,7 @@ class TakenAhead {
 	void fetch()
 	{
 		const uint32_t index = buffer_.take();
-		taken_[put_ % kAhead] = index;
+		taken_[put_++ % kAhead] = index;
 		if (index == ReceiveBuffer::kNone)
 			return;
 		prefetch_for_writing(buffer_.at(index));
@@ -454,6 +455,7 @@ bool Nic::receive_pass()
 			receive_buffer_.give(index);
 			break;
 		}
+		ahead.go_on();
 		work = true;
 		if (data_path_vf_ && to_vf(frame, length)) {
 			stats_.rx_to_vf++;

@@ -61,7 +61,7 @@ class Effort:
     steps: int
 
 
-FULL, QUICK, COUNTING = Effort(40, 16), Effort(15, 8), Effort(1, 20)
+FULL, QUICK, COUNTING = Effort(40, 16), Effort(15, 8), Effort(1, 128)
 
 
 def no_uio() -> str:
