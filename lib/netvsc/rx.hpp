@@ -275,7 +275,7 @@ class Rx {
 	Transfer packet_{};
 	uint32_t packet_length_ = 0; /* in the ring; 0: none is open */
 	uint32_t next_range_ = 0;
-	uint32_t data_ahead_ = kCacheLine; /* from a range's start to its frame, last time */
+	uint32_t ahead_ = kCacheLine; /* where in its range a frame has its 64th byte: last time */
 	uint64_t transaction_ = 0;
 	Hold* hold_ = nullptr;
 	Hold* given_up_ = nullptr; /* of packets that were dropped in part */
@@ -387,13 +387,13 @@ inline bool Rx::parse_frame(Window window, uint64_t range, Frame& frame)
 }
 
 /*
- * The header, and the frame where the last one was behind its header: a host has one place for
- * them. Not all that is between: lines that both CPUs want cost the host as much. Whatever address
- * that is: a hint cannot fail.
+ * The header, and the frame's first bytes, if they are where they were last time: a host has one
+ * place for them. Not all that is between: lines that both CPUs want cost the host as much.
+ * Whatever address that is: a hint cannot fail.
  */
 inline void Rx::prefetch(Window window, const uint8_t* ranges, uint32_t begin, uint32_t end) const
 {
-	const uint32_t ahead = data_ahead_;
+	const uint32_t ahead = ahead_;
 	for (uint32_t i = begin; i < end; i++) {
 		const uint8_t* p = window.base + (range_at(ranges, i) >> 32);
 		__builtin_prefetch(p);
@@ -427,8 +427,8 @@ inline void Rx::prefetch(Window window, const uint8_t* ranges, uint32_t begin, u
 		next++;
 	}
 	if (begin == 0 && next != frames)
-		data_ahead_ = static_cast<uint32_t>(frames->data - window.base) -
-			      static_cast<uint32_t>(range_at(ranges, frames->number) >> 32);
+		ahead_ = static_cast<uint32_t>(frames->data - window.base) + kCacheLine - 1 -
+			 static_cast<uint32_t>(range_at(ranges, frames->number) >> 32);
 	next_range_ = end;
 	bytes += sum;
 	return static_cast<uint32_t>(next - frames);
