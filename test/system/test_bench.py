@@ -181,7 +181,7 @@ class Pmd(BenchCase):
         self.pmd("--rounds", "1", "--subject", "c", "--case", "rx/64")
         calls = (self.root / "calls").read_text().splitlines()
         self.assertRegex(calls[0], r"^-- valgrind .*--collect-atstart=no .* \S+/bench/pmd --group copy "
-                                   r"--samples 1 --steps 20 --eal --file-prefix \S+ -m 64 "
+                                   r"--samples 1 --steps 128 --eal --file-prefix \S+ -m 64 "
                                    r"--huge-unlink --huge-dir /nowhere --case rx/64$")
         self.assertRegex(calls[1], r"^-- \S+/bench/pmd --group copy --samples 40 --steps 16 "
                                    r"--eal --file-prefix \S+ -m 64 --in-memory --paced --case rx/64$")
