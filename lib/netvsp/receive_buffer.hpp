@@ -18,17 +18,6 @@ namespace netvsp {
 
 inline constexpr uint32_t kControlIds = 16;
 
-/** The compiler takes a fetch for reading unless it may assume newer CPUs: it leaves the line where
- *  the other CPU has it, too, which must then be told to drop it. */
-inline void prefetch_for_writing(const uint8_t* line)
-{
-#ifdef __x86_64__
-	asm volatile("prefetchw %0" : : "m"(*line));
-#else
-	__builtin_prefetch(line, 1);
-#endif
-}
-
 class ReceiveBuffer {
       public:
 	static constexpr uint32_t kNone = 0xffffffff;

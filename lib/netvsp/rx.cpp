@@ -20,6 +20,17 @@ struct WordInfo {
 	uint32_t value;
 };
 
+/* The compiler takes a fetch for reading unless it may assume newer CPUs: it leaves the line where
+ * the other CPU has it, too, which must then be told to drop it. */
+void prefetch_for_writing(const uint8_t* line)
+{
+#ifdef __x86_64__
+	asm volatile("prefetchw %0" : : "m"(*line));
+#else
+	__builtin_prefetch(line, 1);
+#endif
+}
+
 /**
  * Sub-allocations that are taken before they are needed, so that their lines are on their way into
  * the cache: the guest's CPU had them last.

@@ -100,6 +100,12 @@ class Counting(harness.Case):
         with self.assertRaisesRegex(ProcessError, "tells no 'RX-packets'"):
             rig.parse_forwarding("Bad arguments", 1)
 
+    def test_devargs(self) -> None:
+        for name, eal in (("ours-external", ["-a", f"{rig.FIRST_NIC},rx_extmbuf_enable=1"]), ("ours", [])):
+            with mock.patch.object(rig, "Testpmd") as testpmd, mock.patch.object(rig, "find_thread"):
+                rig.NetvscRig(rig.SUBJECTS[name], Path("none.log"), "io", "null")
+            self.assertEqual(testpmd.call_args.kwargs["eal"], eal)
+
     def test_rate(self) -> None:
         """Two seconds of 2 GHz, half of which were spent on 4 million frames."""
         host = host_report(busy_ns=9 * 10**8, idle_ns=10**8)
